@@ -1,0 +1,105 @@
+"""The visual front end of AV-HuBERT: one spatio-temporal convolution, then a ResNet-18 on every frame.
+
+Only the first convolution looks at neighbouring frames (five of them). Its single input channel lets it be computed
+as a *2-D* convolution whose five input channels are the five frames, so everything here is 2-D over ``B*T`` images,
+which CPUs and GPUs run fastest. Module names and weight shapes are those of the released checkpoints
+(``frontend3D.0.weight`` stays ``(width, 1, 5, 7, 7)``).
+
+Source: Shi et al. 2022 (arXiv 2201.02184) section 3.1; He et al. 2016 for the residual trunk.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+#: The temporal convolution's reach: the features of frame t depend on frames t-2 .. t+2 and on no other.
+TEMPORAL_CONTEXT = 2
+
+
+class StackedFrameConv(nn.Conv3d):
+    """A one-channel 3-D convolution over video, computed as a 2-D convolution over stacks of neighbouring frames.
+
+    ``(B, T, H, W)`` -> ``(B*T, width, H/2, W/2)``: kernel (5, 7, 7), stride (1, 2, 2). Before the first and after
+    the last frame the clip is black in normalised units (zeros), as in the original.
+    """
+
+    def __init__(self, width: int, bias: bool = False) -> None:
+        frames = 2 * TEMPORAL_CONTEXT + 1
+        super().__init__(1, width, (frames, 7, 7), stride=(1, 2, 2), padding=(TEMPORAL_CONTEXT, 3, 3), bias=bias)
+
+    def forward(self, video: Tensor) -> Tensor:
+        frames = self.kernel_size[0]
+        height, width = video.shape[2:]
+        padded = F.pad(video, (0, 0, 0, 0, TEMPORAL_CONTEXT, TEMPORAL_CONTEXT))
+        stacks = padded.unfold(1, frames, 1).reshape(-1, height, width, frames).permute(0, 3, 1, 2)
+        return F.conv2d(stacks, self.weight.squeeze(1), self.bias, stride=2, padding=3)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with a shortcut around them; each channel has its own PReLU slope."""
+
+    def __init__(self, width_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu1 = nn.PReLU(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu2 = nn.PReLU(width)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or width_in != width:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.relu1(self.bn1(self.conv1(x)))
+        x = self.bn2(self.conv2(x))
+        return self.relu2(x + shortcut)
+
+
+class ResNet18Trunk(nn.Module):
+    """ResNet-18 without its stem and classifier: ``(N, width, h, w)`` -> ``(N, 8*width)`` by average pooling."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layer1 = _stage(width, width, stride=1)
+        self.layer2 = _stage(width, 2 * width, stride=2)
+        self.layer3 = _stage(2 * width, 4 * width, stride=2)
+        self.layer4 = _stage(4 * width, 8 * width, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return x.mean(dim=(2, 3))
+
+
+def _stage(width_in: int, width: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(ResidualBlock(width_in, width, stride), ResidualBlock(width, width, 1))
+
+
+class VisualFrontEnd(nn.Module):
+    """Mouth video ``(B, T, H, W)`` -> one vector per frame ``(B, T, 8*width)``.
+
+    Sizes at 88 pixels and ``video_pool=1`` (the released models): 88 -> 44 (convolution) -> 22 (max pooling) -> 22,
+    11, 6, 3 (trunk). ``video_pool=2`` averages 2x2 pixels first, a quarter of the work.
+    """
+
+    def __init__(self, width: int = 64, video_pool: int = 1) -> None:
+        super().__init__()
+        self.video_pool = video_pool
+        self.frontend3D = nn.Sequential(
+            StackedFrameConv(width), nn.BatchNorm2d(width), nn.PReLU(width), nn.MaxPool2d(3, stride=2, padding=1)
+        )
+        self.trunk = ResNet18Trunk(width)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def forward(self, video: Tensor) -> Tensor:
+        batch, time = video.shape[:2]
+        if self.video_pool > 1:
+            video = F.avg_pool2d(video, self.video_pool)
+        images = self.frontend3D(video)
+        return self.trunk(images).reshape(batch, time, -1)
