@@ -290,15 +290,15 @@ class SyncNet(nn.Module):
         """
         frozen = copy.deepcopy(self).eval()
         if not self.frozen:
-            with torch.no_grad():
-                for stream in (frozen.netcnnaud, frozen.netfcaud, frozen.netcnnlip, frozen.netfclip):
-                    _fold_batch_norm(stream)
+            for stream in (frozen.netcnnaud, frozen.netfcaud, frozen.netcnnlip, frozen.netfclip):
+                fold_batch_norm(stream)
         frozen.frozen = True
         return frozen.requires_grad_(False)
 
 
-def _fold_batch_norm(stream: nn.Sequential) -> None:
-    """Put each batch norm's affine map into the layer before it; window convolutions become plain 2-D ones."""
+@torch.no_grad()
+def fold_batch_norm(stream: nn.Sequential) -> None:
+    """Put each batch norm's affine map into the layer before it, in place; window convolutions become 2-D ones."""
     for i, (layer, norm) in enumerate(itertools.pairwise(stream)):
         if not isinstance(norm, nn.BatchNorm2d | nn.BatchNorm1d):
             continue
