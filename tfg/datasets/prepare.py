@@ -1,0 +1,96 @@
+"""Videos to a prepared folder (:mod:`tfg.datasets.prepared`), in parallel, resumable, with a list of what was left out.
+
+A file is written under a temporary name and renamed, so an interrupted run can simply be started again; clips that
+cannot be used are listed in ``rejected.csv`` with the reason.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track as progress
+
+from tfg.audio import mfcc, stacked_filterbank
+from tfg.crops import face_crops_syncnet, mouth_crops
+from tfg.datasets.prepared import HEADER, LAYOUT, REJECTED
+from tfg.errors import DataError, TfgError
+from tfg.faces import track_face
+from tfg.media import read_clip
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video to prepare: its file and the name (unique in the folder, no path separators) of its ``.npz``."""
+
+    path: Path
+    name: str
+
+
+def prepare_clip(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Read, track and crop one video.
+
+    :raises TfgError: the video cannot be read or shows no face.
+    """
+    clip = read_clip(path)
+    track = track_face(clip)
+    if (track.start, track.stop) != (0, clip.n_frames):
+        clip = clip.trim(track.start, track.stop)
+        track = track.trimmed()
+    return {
+        "mouth": mouth_crops(clip, track),
+        "face": face_crops_syncnet(clip, track, size=LAYOUT["face_size"]),
+        "fbank": stacked_filterbank(clip.audio, clip.n_frames),
+        "mfcc": mfcc(clip.audio),
+    }
+
+
+def _prepare_one(source: Source, folder: Path) -> str | None:
+    """Prepare one clip; the reason is returned when it has to be left out."""
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)  # one process per core: threads inside would only fight
+    cv2.setNumThreads(1)
+    try:
+        arrays = prepare_clip(source.path)
+    except TfgError as error:
+        return str(error)
+    target = folder / f"{source.name}.npz"
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    temporary.replace(target)
+    return None
+
+
+def prepare(sources: Sequence[Source], folder: Path, workers: int | None = None) -> dict[str, str]:
+    """Prepare many videos in parallel; those already there are kept.
+
+    :returns: name -> reason, for the clips that were left out (also in ``folder/rejected.csv``).
+    :raises DataError: the folder was prepared by another version of the layout.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    header = folder / HEADER
+    if header.is_file() and json.loads(header.read_text()) != LAYOUT:
+        raise DataError(f"{header} says {header.read_text().strip()}, expected {LAYOUT}: prepare into an empty folder")
+    header.write_text(json.dumps(LAYOUT))
+    waiting = [s for s in sources if not (folder / f"{s.name}.npz").is_file()]
+    rejected: dict[str, str] = {}
+    with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
+        futures = {pool.submit(_prepare_one, source, folder): source for source in waiting}
+        for future in progress(as_completed(futures), description="prepare", total=len(futures)):
+            if reason := future.result():
+                rejected[futures[future].name] = reason
+    with (folder / REJECTED).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "reason"])
+        writer.writerows(sorted(rejected.items()))
+    return rejected

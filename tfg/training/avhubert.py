@@ -1,0 +1,254 @@
+"""Training AV-HuBERT from scratch by masked cluster prediction, at a size that a laptop can afford.
+
+The published recipe (Shi et al., ICLR 2022), scaled down, with three departures that a small budget needs:
+two iterations instead of five; modality dropout from the first one; each iteration starts from the network of the one
+before it (the output layer alone is new) instead of from scratch.
+
+One iteration:
+
+1. label every frame: clusters of MFCC (first) or of the network's own inner layer (then);
+2. hide spans of sound and video, sometimes a whole modality;
+3. predict the label of every frame from what is left: cross-entropy on ``cos(proj(x), e_c) / 0.1``.
+
+Because the same labels must be predicted from sound alone, from video alone and from both, F_A and F_V of the same
+moment are drawn together although no term of the loss says so: that is what the sync loss and AVS use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tfg.datasets import prepared
+from tfg.errors import TrainingError
+from tfg.experts.avhubert import AVHubert, AVHubertConfig
+from tfg.training import loop, masking, targets
+from tfg.training.evaluate import sync_figures
+
+CROP = 88
+MEAN, STD = 0.421, 0.165  # grey levels of aligned mouth crops, as published
+
+
+@dataclass(frozen=True)
+class AVHubertRecipe:
+    """What defines a run. Folders are names of prepared folders under the data folder."""
+
+    train: tuple[str, ...]
+    validate: str
+    steps: tuple[int, ...]  # optimiser steps of each iteration
+    clusters: tuple[int, ...]  # labels of each iteration
+    feature_layer: int  # inner layer (1-based) whose features the later iterations cluster
+    batch_size: int  # clips
+    clip_frames: int  # frames of a training example: longer clips are cut at random, shorter ones padded
+    learning_rate: float  # peak of the one-cycle schedule
+    weight_decay: float
+    clip_norm: float
+    audio_mask_prob: float
+    audio_mask_length: int
+    video_mask_prob: float
+    video_mask_length: int
+    modality_dropout: float
+    audio_dropout: float
+    brightness: float  # per clip, additive, share of the grey range
+    contrast: float  # per clip, 1 +- contrast
+    precision: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``audio (B, T, 104)``, ``video (B, T, 88, 88)``, ``labels (B, T)`` with -100 on padding, ``padding (B, T)``."""
+
+    audio: Tensor
+    video: Tensor
+    labels: Tensor
+    padding: Tensor
+
+
+def make_batch(
+    clips: Sequence[prepared.PreparedClip],
+    labels: Sequence[NDArray[np.int64]],
+    recipe: AVHubertRecipe,
+    random: np.random.Generator,
+) -> Batch:
+    """Cut, crop, flip and light each clip at random (one draw per clip, as the published loader does)."""
+    size, frames = len(clips), recipe.clip_frames
+    audio = np.zeros((size, frames, 104), np.float32)
+    video = np.zeros((size, frames, CROP, CROP), np.float32)
+    target = np.full((size, frames), -100, np.int64)
+    padding = np.ones((size, frames), bool)
+    for i, (clip, label) in enumerate(zip(clips, labels, strict=True)):
+        start = int(random.integers(0, max(0, clip.n_frames - frames) + 1))
+        part = slice(start, start + frames)
+        n = len(label[part])
+        top, left = random.integers(0, clip.mouth.shape[1] - CROP + 1, 2)
+        mouth = clip.mouth[part, top : top + CROP, left : left + CROP]
+        if random.random() < 0.5:
+            mouth = mouth[:, :, ::-1]
+        gain = 1 + recipe.contrast * random.uniform(-1, 1)
+        light = recipe.brightness * random.uniform(-1, 1)
+        grey = mouth.astype(np.float32) * (gain / 255)
+        video[i, :n] = (grey + (MEAN * (1 - gain) + light - MEAN)) / STD
+        audio[i, :n], target[i, :n], padding[i, :n] = clip.fbank[part], label[part], False
+    return Batch(*map(torch.from_numpy, (audio, video, target, padding)))
+
+
+def prediction_loss(
+    model: AVHubert, batch: Batch, recipe: AVHubertRecipe, random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Masked cluster prediction on one batch.
+
+    :returns: the loss (mean cross-entropy over all frames that are not padding, masked or not, as the published large
+        models weigh them) and the accuracy over masked frames (NaN when nothing was masked).
+    """
+    size, frames = batch.labels.shape
+    hidden_a = masking.span_mask(size, frames, recipe.audio_mask_prob, recipe.audio_mask_length, random)
+    hidden_v = masking.span_mask(size, frames, recipe.video_mask_prob, recipe.video_mask_length, random)
+    dropped = masking.dropped_modality(random, recipe.modality_dropout, recipe.audio_dropout)
+    source = torch.from_numpy(masking.replacement_frames(hidden_v, random)).to(batch.video.device)
+    mask_a = torch.from_numpy(hidden_a).to(batch.audio.device)
+    audio_feats = video_feats = None
+    if dropped != "audio":
+        audio_feats = model.audio_front(torch.where(mask_a[..., None], model.mask_emb, batch.audio))
+    if dropped != "video":
+        rows = torch.arange(size, device=source.device)[:, None]
+        video_feats = model.video_front(batch.video[rows, source])
+    features = model.fuse_and_encode(audio_feats, video_feats, padding_mask=batch.padding)
+    logits = model.logits(features)
+    loss = F.cross_entropy(logits.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=-100)
+    hidden = (hidden_a if dropped != "audio" else False) | (hidden_v if dropped != "video" else False)
+    judged = torch.as_tensor(hidden, device=batch.labels.device) & ~batch.padding
+    right = (logits.argmax(-1) == batch.labels)[judged].float().mean()
+    return loss, right.detach()
+
+
+@torch.inference_mode()
+def clip_features(
+    model: AVHubert, clip: prepared.PreparedClip, modalities: str, layer: int | None = None
+) -> NDArray[np.float32]:
+    """Features ``(T, D)`` of a whole prepared clip; ``modalities`` is ``"a"``, ``"v"`` or ``"av"``."""
+    device = next(model.parameters()).device
+    audio = video = None
+    if "a" in modalities:
+        audio = torch.from_numpy(clip.fbank[: clip.n_frames])[None].to(device)
+    if "v" in modalities:
+        edge = (clip.mouth.shape[1] - CROP) // 2
+        mouth = clip.mouth[:, edge : edge + CROP, edge : edge + CROP].astype(np.float32)
+        video = torch.from_numpy((mouth / 255 - MEAN) / STD)[None].to(device)
+    features: Tensor = model.features(audio=audio, video=video, layer=layer)[0]
+    return features.float().cpu().numpy()
+
+
+def evaluate(model: AVHubert, clips: Sequence[prepared.PreparedClip]) -> dict[str, float]:
+    """Sync figures of the network as it is (:func:`tfg.training.evaluate.sync_figures`)."""
+    was_training = model.training
+    model.eval()
+    figures = sync_figures([(clip_features(model, c, "a"), clip_features(model, c, "v")) for c in clips])
+    model.train(was_training)
+    return figures
+
+
+def label_clips(
+    model: AVHubert, clips: Sequence[prepared.PreparedClip], recipe: AVHubertRecipe, iteration: int
+) -> list[NDArray[np.int64]]:
+    """The labels of one iteration: clusters of MFCC first, of the network's inner layer later."""
+    if iteration == 0:
+        features = [targets.mfcc_features(c.mfcc, c.n_frames) for c in clips]
+    else:
+        model.eval()
+        features = [clip_features(model, c, "av", layer=recipe.feature_layer) for c in clips]
+        model.train()
+    return targets.cluster(features, recipe.clusters[iteration], recipe.seed + iteration)
+
+
+def train(
+    recipe: AVHubertRecipe, config: AVHubertConfig, data: Path, out: Path, device: str = "cpu", save_every: int = 200
+) -> AVHubert:
+    """Run the recipe; resumes from ``out`` when it was interrupted.
+
+    :param config: the architecture; it must have a class for each of ``max(recipe.clusters)`` clusters (ours have
+        no special classes: cluster c is class c).
+    :param data: folder that holds the prepared folders named in the recipe.
+    :param out: receives ``iteration<i>.pt`` (checkpoints), ``labels<i>.npz`` and ``log.jsonl``.
+    :raises TrainingError: too few clips, a loss that is not finite, or a checkpoint of another recipe.
+    :raises DataError: a folder is not prepared.
+    """
+    if config.n_classes < max(recipe.clusters):
+        raise TrainingError(f"the network has {config.n_classes} classes, the recipe asks for {max(recipe.clusters)}")
+    out.mkdir(parents=True, exist_ok=True)
+    fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
+    torch.manual_seed(recipe.seed)
+    model = AVHubert(config)
+    clips = [c for part in recipe.train for c in prepared.load(data / part, prepared.names(data / part))]
+    held_out = prepared.load(data / recipe.validate, prepared.names(data / recipe.validate))
+    described = {"recipe": json.loads(json.dumps(dataclasses.asdict(recipe))), "config": dataclasses.asdict(config)}
+    for iteration, steps in enumerate(recipe.steps):
+        labels = _labels_once(out / f"labels{iteration}.npz", model, clips, recipe, iteration)
+        if iteration > 0:
+            torch.manual_seed(recipe.seed + iteration)
+            model.label_embs_concat.data.uniform_()  # the old clusters mean nothing to the new labels
+        optimizer = torch.optim.AdamW(
+            loop.decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-6
+        )
+        wrapped, fabric_optimizer = fabric.setup(model, optimizer)
+        for method in ("audio_front", "video_front", "fuse_and_encode", "logits"):
+            wrapped.mark_forward_method(method)  # so that mixed precision reaches them
+        checkpoint = out / f"iteration{iteration}.pt"
+        first = loop.load_checkpoint(checkpoint, model, optimizer, described)
+        model.train()
+        with loop.progress_bar(f"iteration {iteration + 1}") as bar:
+            task = bar.add_task("train", total=steps, completed=first, figures="")
+            for step in range(first, steps):
+                began = time.perf_counter()
+                random = loop.step_generator(recipe.seed + 1000 * iteration, step)
+                torch.manual_seed(int(random.integers(2**31)))  # for dropout
+                chosen = loop.batch_indices(len(clips), recipe.batch_size, recipe.seed + iteration, step)
+                batch = make_batch([clips[i] for i in chosen], [labels[i] for i in chosen], recipe, random)
+                batch = Batch(*(t.to(fabric.device) for t in dataclasses.astuple(batch)))
+                loop.set_learning_rate(optimizer, loop.one_cycle(step, steps, recipe.learning_rate))
+                loss, accuracy = prediction_loss(wrapped, batch, recipe, random)  # type: ignore[arg-type]
+                loop.check_loss(loss, step)
+                fabric.backward(loss)
+                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+                fabric_optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                entry: dict[str, Any] = {
+                    "iteration": iteration,
+                    "step": step + 1,
+                    "loss": float(loss.detach()),
+                    "accuracy": float(accuracy),
+                    "seconds": time.perf_counter() - began,
+                }
+                if (step + 1) % save_every == 0 or step + 1 == steps:
+                    entry |= evaluate(model, held_out)
+                    loop.save_checkpoint(checkpoint, model, optimizer, step + 1, described)
+                loop.log_line(out / "log.jsonl", entry)
+                bar.update(task, completed=step + 1, figures=f"loss {entry['loss']:.2f}")
+    return model
+
+
+def _labels_once(
+    path: Path, model: AVHubert, clips: Sequence[prepared.PreparedClip], recipe: AVHubertRecipe, iteration: int
+) -> list[NDArray[np.int64]]:
+    """Labels are kept beside the checkpoint: after a resume the network that made them is gone."""
+    if path.is_file():
+        with np.load(path) as saved:
+            return [saved[c.name] for c in clips]
+    labels = label_clips(model, clips, recipe, iteration)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, **{c.name: label for c, label in zip(clips, labels, strict=True)})  # type: ignore[arg-type]
+    temporary.replace(path)
+    return labels

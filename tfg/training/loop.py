@@ -1,0 +1,106 @@
+"""What every training loop here shares: batches, learning rate and checkpoints that make a run exactly resumable.
+
+Nothing random carries over from step to step: the batch, the masks and the augmentation of step ``n`` depend on
+``(seed, n)`` alone. So a run that was killed and resumed equals one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from tfg.errors import TrainingError
+
+
+def step_generator(seed: int, step: int) -> np.random.Generator:
+    """The random numbers of one training step."""
+    return np.random.default_rng([seed, step])
+
+
+def batch_indices(n_items: int, batch_size: int, seed: int, step: int) -> np.ndarray:
+    """The items of one step: a fresh permutation in every pass over the data, the incomplete last batch dropped.
+
+    :raises TrainingError: fewer items than a batch.
+    """
+    if n_items < batch_size:
+        raise TrainingError(f"{n_items} training clips, expected at least one batch of {batch_size}: lower batch_size")
+    per_epoch = n_items // batch_size
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.default_rng([seed, epoch, 1]).permutation(n_items)
+    return order[place * batch_size : (place + 1) * batch_size]
+
+
+def one_cycle(step: int, steps: int, peak: float, warmup: float = 0.1) -> float:
+    """Learning rate: linear warm-up over the first ``warmup`` of the steps, then a half cosine down to zero."""
+    position = (step + 1) / steps
+    if position < warmup:
+        return peak * position / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (position - warmup) / (1 - warmup)))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def check_loss(loss: Tensor, step: int) -> None:
+    """:raises TrainingError: the loss is not finite; the last checkpoint is untouched."""
+    if not bool(torch.isfinite(loss)):
+        raise TrainingError(f"loss is {float(loss)} at step {step}: lower the learning rate, or look at that batch")
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, recipe: Any) -> None:
+    """Write the state after ``step`` steps under a temporary name, then rename."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "recipe": recipe}
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Any) -> int:
+    """Take up a run: returns the number of steps done, 0 when there is no checkpoint.
+
+    :raises TrainingError: the checkpoint belongs to another recipe.
+    """
+    if not path.is_file():
+        return 0
+    state = torch.load(path, weights_only=True)
+    if state["recipe"] != recipe:
+        different = sorted(k for k in recipe if state["recipe"].get(k) != recipe[k])
+        raise TrainingError(f"{path} was made by another recipe (different: {different}); use an empty output folder")
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> Sequence[dict[str, Any]]:
+    """Weight decay for matrices and kernels, none for biases, norms and slopes."""
+    kernels = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
+    others = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+    return [{"params": kernels, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def log_line(path: Path, entry: dict[str, Any]) -> None:
+    """Append one step to the run's log (JSON lines)."""
+    with path.open("a") as log:
+        log.write(json.dumps(entry) + "\n")
+
+
+def progress_bar(title: str) -> Progress:
+    """A bar with the time left and the newest loss."""
+    return Progress(
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
