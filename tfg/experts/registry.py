@@ -182,6 +182,11 @@ def list_weights() -> tuple[Weights, ...]:
     return _ENTRIES
 
 
+def names() -> tuple[str, ...]:
+    """The names that :func:`get_weights` takes."""
+    return tuple(entry.name for entry in list_weights())
+
+
 def find_weights(name: str) -> Weights:
     """The entry called ``name``.
 
@@ -190,8 +195,7 @@ def find_weights(name: str) -> Weights:
     for entry in list_weights():
         if entry.name == name:
             return entry
-    known = ", ".join(entry.name for entry in list_weights())
-    raise WeightsError(f"no weights are called {name!r} and no file has that path; known names: {known}")
+    raise WeightsError(f"no weights are called {name!r} and no file has that path; known names: {', '.join(names())}")
 
 
 def get_weights(
@@ -215,7 +219,9 @@ def get_weights(
     if entry.packaged:
         raise WeightsError(f"{entry.path} is missing: {entry.name} should have come with the package; install it again")
     if entry.url is None:
-        raise WeightsError(f"{entry.name} cannot be downloaded by name: {entry.by_hand}\n{entry.describe()}")
+        raise WeightsError(
+            f"{entry.name} cannot be downloaded by name: {entry.by_hand}; or put it at {entry.path}\n{entry.describe()}"
+        )
     accepted = accept_licence(entry) if callable(accept_licence) else accept_licence
     if not accepted:
         raise WeightsError(
