@@ -15,6 +15,7 @@ import pickle
 import pickletools
 import re
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -223,7 +224,8 @@ def _read_pickle(path: Path) -> object:
         raise CheckpointError(f"{path} is truncated: the directory at its end is missing; copy or download it again")
     stubs: list[Any] = [(type(name.rpartition(".")[2], (_Inert,), {}), name) for name in INERT]
     try:
-        with torch.serialization.safe_globals(stubs):
+        with torch.serialization.safe_globals(stubs), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of, it then refuses
             # memory-mapped: the optimiser state, two thirds of a training checkpoint, is never read from the disk
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # the unpickler raises whatever a malformed stream leads it to
