@@ -19,22 +19,24 @@ Source: Shi et al., *Learning Audio-Visual Speech Representation by Masked Multi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tfg.errors import FeatureError
+from tfg.errors import CheckpointError, FeatureError
+from tfg.experts.avhubert_checkpoint import encoder_entries
+from tfg.experts.avhubert_inputs import AUDIO_SIZE, MOUTH_SIZE, check_inputs
+from tfg.experts.checkpoints import load_strict
 from tfg.experts.resnet import VisualFrontEnd
 
-#: Side of the normalised mouth crop, in pixels (`tfg.crops.mouth_video`).
-MOUTH_SIZE = 88
-#: Values per frame of the stacked filterbank (`tfg.audio.stacked_filterbank`): 4 x 26.
-AUDIO_SIZE = 104
 #: Temperature of the cluster logits: cosine / 0.1.
 LOGIT_TEMPERATURE = 0.1
+#: The fields of a configuration that make a network `mini`, `base` or `large`; the rest belongs to training.
+NETWORK_FIELDS = ("width", "video_pool", "embed_dim", "layers", "heads", "ffn_dim", "pos_kernel", "pos_groups")
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,57 @@ class AVHubertConfig:
         if MOUTH_SIZE % self.video_pool:
             raise FeatureError(f"video_pool {self.video_pool} does not divide the {MOUTH_SIZE}-pixel mouth crop")
 
+    @property
+    def name(self) -> str:
+        """``mini``, ``base`` or ``large`` when the network (its head aside) is one of these, else its main numbers."""
+        for name in ("mini", "base", "large"):
+            preset = getattr(AVHubertConfig, name)()
+            if all(getattr(self, field) == getattr(preset, field) for field in NETWORK_FIELDS):
+                return name
+        return f"width {self.width}, D {self.embed_dim}, {self.layers} layers, {self.heads} heads, ffn {self.ffn_dim}"
+
+    @classmethod
+    def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> AVHubertConfig:
+        """The configuration that a state dict (pre-trained or fine-tuned) was made with, read off its shapes.
+
+        Two numbers leave no trace in the shapes: for D and width of `mini`, `base` or `large` the number of heads and
+        ``video_pool`` are theirs, else heads of 64 values and no pooling are assumed.
+
+        :raises CheckpointError: an entry that every AV-HuBERT has is not there.
+        """
+        entries, _ = encoder_entries(state_dict)
+        try:
+            width = entries["feature_extractor_video.resnet.frontend3D.0.weight"].shape[0]
+            dim, per_group, kernel = entries["encoder.pos_conv.0.weight_v"].shape
+            ffn_dim = entries["encoder.layers.0.fc1.weight"].shape[0]
+            n_classes, final_dim = entries["label_embs_concat"].shape
+            mask_emb_dim = entries["mask_emb"].shape[0]
+        except KeyError as missing:
+            raise CheckpointError(f"This is no AV-HuBERT that is known here: there is no entry {missing}") from None
+        layers = sum(re.fullmatch(r"encoder\.layers\.\d+\.fc1\.weight", name) is not None for name in entries)
+        heads, video_pool = dim // 64, 1
+        for preset in (cls.mini(), cls.base(), cls.large()):
+            if (preset.embed_dim, preset.width) == (dim, width):
+                heads, video_pool = preset.heads, preset.video_pool
+        return cls(
+            width=width,
+            video_pool=video_pool,
+            embed_dim=dim,
+            layers=layers,
+            heads=heads,
+            ffn_dim=ffn_dim,
+            pos_kernel=kernel,
+            pos_groups=dim // per_group,
+            final_dim=final_dim,
+            n_classes=n_classes,
+            mask_emb_dim=mask_emb_dim,
+        )
+
     @classmethod
     def mini(cls) -> AVHubertConfig:
         """The size that this package trains and ships: about 3.8 M parameters, made for a laptop's CPU."""
         numbers = dict(width=24, video_pool=2, embed_dim=192, layers=4, heads=4, ffn_dim=768)
-        return cls(**numbers, pos_kernel=32, pos_groups=4, final_dim=64, n_classes=100)
+        return cls(**numbers, pos_kernel=32, pos_groups=4, final_dim=64, n_classes=200)
 
     @classmethod
     def base(cls) -> AVHubertConfig:
@@ -109,8 +157,11 @@ class VideoProjection(nn.Module):
 class PositionConv(nn.Module):
     """The positional embedding: a wide grouped convolution over time, ``(B, T, D)`` -> ``(B, T, D)``.
 
-    Frame t sees frames ``t - k/2 .. t + k/2 - 1``. The weight is kept as a direction ``weight_v`` and, per tap, a
-    length ``weight_g`` (weight normalisation over all but the tap axis).
+    ``y[t] = bias + sum_j weight[..., j] x[t + j - k/2]`` with zeros outside of the clip. The weight is kept as a
+    direction ``weight_v`` and, per tap j, a length ``weight_g`` (weight normalisation over all but the tap axis).
+
+    With 128 taps the sum over j is cheaper as a product of spectra: time is cut into blocks of k outputs, each of which
+    needs 2k inputs (overlap-save), so the cost does not grow with the clip. It is the same sum to float32 rounding.
     """
 
     def __init__(self, dim: int, kernel: int, groups: int) -> None:
@@ -121,10 +172,25 @@ class PositionConv(nn.Module):
         self.weight_g = nn.Parameter(self.weight_v.detach().norm(dim=(0, 1), keepdim=True))
         self.bias = nn.Parameter(torch.zeros(dim))
 
+    def weight_spectrum(self) -> Tensor:
+        """The normalised weight's spectrum, complex ``(k + 1, groups, D/groups in, D/groups out)``."""
+        direction = self.weight_v.float()
+        weight = direction * (self.weight_g.float() / direction.norm(dim=(0, 1), keepdim=True))
+        spectrum = torch.fft.rfft(weight, n=2 * self.kernel).conj()  # conjugate: a correlation, not a convolution
+        channels = weight.shape[1]
+        return spectrum.view(self.groups, channels, channels, self.kernel + 1).permute(3, 0, 2, 1).contiguous()
+
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight_v * (self.weight_g / self.weight_v.norm(dim=(0, 1), keepdim=True))
-        y = F.conv1d(x.transpose(1, 2), weight, self.bias, padding=self.kernel // 2, groups=self.groups)
-        return y[:, :, : x.shape[1]].transpose(1, 2)
+        batch, time, dim = x.shape
+        k, groups = self.kernel, self.groups
+        blocks = -(-time // k)
+        padded = F.pad(x.float(), (0, 0, k // 2, (blocks + 1) * k - k // 2 - time))
+        spectrum = torch.fft.rfft(padded.unfold(1, 2 * k, k))  # (B, blocks, D, k + 1)
+        spectrum = spectrum.view(batch * blocks, groups, dim // groups, k + 1).permute(3, 1, 0, 2)
+        mixed = (spectrum @ self.weight_spectrum()).permute(2, 1, 3, 0)  # (B*blocks, groups, D/groups, k + 1)
+        y = torch.fft.irfft(mixed, n=2 * k)[..., :k]  # what lies beyond k has wrapped around
+        y = y.reshape(batch, blocks, dim, k).transpose(2, 3).reshape(batch, blocks * k, dim)
+        return y[:, :time].to(self.bias.dtype) + self.bias
 
 
 class SelfAttention(nn.Module):
@@ -222,29 +288,16 @@ class AVHubert(nn.Module):
     ) -> Tensor:
         """Speech features of a batch of clips, from sound, from lips, or from both.
 
-        Parameters
-        ----------
-        audio
-            ``(B, T, 104)`` float: `tfg.audio.stacked_filterbank`, one row per video frame (25 Hz).
-        video
-            ``(B, T, 88, 88)`` float: `tfg.crops.mouth_video`, grey, ``(x/255 - 0.421) / 0.165``.
-        padding_mask
-            ``(B, T)`` bool, True where a shorter clip of the batch has no frame. The real frames' features are the
-            same as those of the clip alone; the features *at* padded frames mean nothing.
-        layer
-            None: the last layer and then the encoder's final layer norm, the features that the metrics and the loss
-            use. ``k`` in ``1..layers``: what layer k puts out, **without** that norm; so ``layer=layers`` is not
-            ``layer=None``.
-
-        Returns
-        -------
-        ``(B, T, D)`` float. Give audio alone for F_A, video alone for F_V. A missing modality is zeros after its
-        projection; passing a black video or a silent filterbank instead gives different features.
-
-        Raises
-        ------
-        FeatureError
-            A shape or type is wrong; the message says what to do about it.
+        :param audio: ``(B, T, 104)`` float, `tfg.audio.stacked_filterbank`: one row per video frame (25 Hz).
+        :param video: ``(B, T, 88, 88)`` float, `tfg.crops.mouth_video`: grey, ``(x/255 - 0.421) / 0.165``.
+        :param padding_mask: ``(B, T)`` bool, True where a shorter clip of the batch has no frame. The real frames'
+            features are those of the clip alone; the features *at* padded frames mean nothing.
+        :param layer: None takes the last layer and then the encoder's final layer norm: the features of the metrics
+            and of the loss. ``k`` in ``1..layers`` takes what layer k puts out, **without** that norm, so
+            ``layer=layers`` is not ``layer=None``.
+        :returns: ``(B, T, D)`` float. Give audio alone for F_A, video alone for F_V. A missing modality is zeros
+            *after* its projection; a black video or a silent filterbank instead gives other features.
+        :raises FeatureError: a shape or type is wrong; the message says what to do about it.
         """
         check_inputs(audio, video, padding_mask, layer, self.config.layers)
         if padding_mask is not None:
@@ -289,11 +342,49 @@ class AVHubert(nn.Module):
         projected = F.normalize(self.final_proj(features), dim=-1)
         return projected @ F.normalize(self.label_embs_concat, dim=-1).T / LOGIT_TEMPERATURE
 
+    def freeze(self) -> AVHubert:
+        """A faster copy with the same features for scoring and for losses, see `tfg.experts.folding.freeze`."""
+        from tfg.experts.folding import freeze  # it builds on this module
+
+        return freeze(self)
+
     def load_official(self, state_dict: Mapping[str, Tensor]) -> None:
-        raise NotImplementedError
+        """Load the weights of a released checkpoint, pre-trained or fine-tuned; every entry must fit.
+
+        A fine-tuned checkpoint's decoder is left out. It has no ``final_proj``, so `logits` is refused afterwards.
+        ``mask_emb`` (used in training only) may have size 104 or D. The authors train with a gradient multiplier of 0.1
+        on the front ends; here gradients always pass unchanged.
+
+        :param state_dict: names to tensors, as in the checkpoint's ``model`` entry.
+        :raises CheckpointError: entries are missing, unknown or of another shape; the message names them and says
+            which architecture they seem to belong to. The model is left as it was.
+        """
+        entries, fine_tuned = encoder_entries(state_dict)
+        own = self.state_dict()
+        replaced: dict[str, Tensor] = {}
+        headless = fine_tuned and not any(name.startswith("final_proj.") for name in entries)
+        if headless:
+            replaced |= {name: own[name] for name in own if name.startswith("final_proj.")}
+        mask_emb = entries.get("mask_emb", own["mask_emb"])
+        if mask_emb.shape in ((AUDIO_SIZE,), (self.config.embed_dim,)):
+            replaced["mask_emb"] = own["mask_emb"]
+        try:
+            load_strict(self, entries | replaced, f"this AV-HuBERT ({self.config.name})")
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}. {_which_architecture(entries, self.config)}") from None
+        if headless:
+            self.final_proj = None
+        if "mask_emb" in replaced:
+            self.mask_emb = nn.Parameter(mask_emb.detach().clone().to(self.mask_emb))
+            self.config = replace(self.config, mask_emb_dim=len(mask_emb))
 
 
-def check_inputs(
-    audio: Tensor | None, video: Tensor | None, padding_mask: Tensor | None, layer: int | None, layers: int
-) -> None:
-    """Raise `FeatureError` unless the arguments fit `AVHubert.features`."""
+def _which_architecture(entries: Mapping[str, Tensor], built: AVHubertConfig) -> str:
+    """A sentence on what the entries seem to be, for an error message."""
+    try:
+        found = AVHubertConfig.from_state_dict(entries)
+    except CheckpointError as error:
+        return str(error)
+    if found.name == built.name:
+        return f"The shapes are those of {found.name}, as in the model"
+    return f"These are the shapes of {found.name}; you built {built.name}: use AVHubertConfig.from_state_dict"

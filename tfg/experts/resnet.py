@@ -10,6 +10,7 @@ Source: Shi et al. 2022 (arXiv 2201.02184) section 3.1; He et al. 2016 for the r
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,23 +18,30 @@ from torch import Tensor, nn
 TEMPORAL_CONTEXT = 2
 
 
+#: Images that evaluation takes through the network at once.
+IMAGES_AT_ONCE = 40
+
+
+def stack_neighbours(video: Tensor) -> Tensor:
+    """``(B, T, H, W)`` -> ``(B, T, H, W, 5)``, a view: frames t-2 .. t+2 beside each other, zeros beyond the clip."""
+    padded = F.pad(video, (0, 0, 0, 0, TEMPORAL_CONTEXT, TEMPORAL_CONTEXT))
+    return padded.unfold(1, 2 * TEMPORAL_CONTEXT + 1, 1)
+
+
 class StackedFrameConv(nn.Conv3d):
     """A one-channel 3-D convolution over video, computed as a 2-D convolution over stacks of neighbouring frames.
 
-    ``(B, T, H, W)`` -> ``(B*T, width, H/2, W/2)``: kernel (5, 7, 7), stride (1, 2, 2). Before the first and after
-    the last frame the clip is black in normalised units (zeros), as in the original.
+    ``(B, T, H, W, 5)`` of `stack_neighbours` -> ``(B*T, width, H/2, W/2)``: kernel (5, 7, 7), stride (1, 2, 2).
     """
 
-    def __init__(self, width: int, bias: bool = False) -> None:
+    def __init__(self, width: int) -> None:
         frames = 2 * TEMPORAL_CONTEXT + 1
-        super().__init__(1, width, (frames, 7, 7), stride=(1, 2, 2), padding=(TEMPORAL_CONTEXT, 3, 3), bias=bias)
+        super().__init__(1, width, (frames, 7, 7), stride=(1, 2, 2), padding=(TEMPORAL_CONTEXT, 3, 3), bias=False)
 
-    def forward(self, video: Tensor) -> Tensor:
-        frames = self.kernel_size[0]
-        height, width = video.shape[2:]
-        padded = F.pad(video, (0, 0, 0, 0, TEMPORAL_CONTEXT, TEMPORAL_CONTEXT))
-        stacks = padded.unfold(1, frames, 1).reshape(-1, height, width, frames).permute(0, 3, 1, 2)
-        return F.conv2d(stacks, self.weight.squeeze(1), self.bias, stride=2, padding=3)
+    def forward(self, stacks: Tensor) -> Tensor:
+        images = stacks.flatten(0, 1).permute(0, 3, 1, 2)  # the five frames become channels
+        images = images.contiguous(memory_format=torch.channels_last)  # the layout that every later stage inherits
+        return F.conv2d(images, self.weight.squeeze(1), self.bias, stride=2, padding=3)
 
 
 class ResidualBlock(nn.Module):
@@ -42,12 +50,12 @@ class ResidualBlock(nn.Module):
     def __init__(self, width_in: int, width: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1: nn.Module = nn.BatchNorm2d(width)
         self.relu1 = nn.PReLU(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.bn2: nn.Module = nn.BatchNorm2d(width)
         self.relu2 = nn.PReLU(width)
-        self.downsample: nn.Sequential | None = None
+        self.downsample: nn.Module | None = None
         if stride != 1 or width_in != width:
             self.downsample = nn.Sequential(
                 nn.Conv2d(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
@@ -101,5 +109,8 @@ class VisualFrontEnd(nn.Module):
         batch, time = video.shape[:2]
         if self.video_pool > 1:
             video = F.avg_pool2d(video, self.video_pool)
-        images = self.frontend3D(video)
-        return self.trunk(images).reshape(batch, time, -1)
+        # Training needs all frames together for batch norm's statistics. In evaluation frames do not depend on each
+        # other: a few at a time keep the activations inside the processor's cache, and memory small for long clips.
+        at_once = time if self.training else max(1, IMAGES_AT_ONCE // batch)
+        parts = stack_neighbours(video).split(at_once, dim=1)
+        return torch.cat([self.trunk(self.frontend3D(part)).view(batch, part.shape[1], -1) for part in parts], dim=1)

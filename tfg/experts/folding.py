@@ -1,0 +1,110 @@
+"""A frozen AV-HuBERT: the same function as the trained network, in a form that a processor evaluates fast.
+
+Nothing is approximated: every step is an identity of real numbers, so features differ by float32 rounding alone
+(about 1e-5). Gradients to the *inputs* still flow, which the sync loss needs; the weights take none.
+
+1. Batch norm in evaluation is a fixed scale and shift per channel: both go into the convolution before it.
+2. PReLU with slopes >= 0 keeps order, so it commutes with max pooling: pool first, a quarter of the values remain.
+3. The spectrum of the positional convolution is computed once.
+4. A linear map over ``(B, T, D)`` is a convolution with kernel 1. PyTorch's CPU convolutions run in oneDNN, which is up
+   to twice as fast as its BLAS (AMD processors; elsewhere they are about equal).
+5. Dropout and layer drop are gone, so that a training loop that calls ``train()`` on all it holds changes nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tfg.experts.avhubert import AVHubert, PositionConv, SelfAttention
+from tfg.experts.resnet import ResidualBlock
+
+
+class FrozenPositionConv(PositionConv):
+    """`PositionConv` whose spectrum is a constant."""
+
+    spectrum: Tensor
+
+    def __init__(self, trained: PositionConv) -> None:
+        nn.Module.__init__(self)
+        self.kernel, self.groups = trained.kernel, trained.groups
+        self.register_buffer("spectrum", trained.weight_spectrum().detach())
+        self.register_buffer("bias", trained.bias.detach().clone())
+
+    def weight_spectrum(self) -> Tensor:
+        return self.spectrum
+
+
+class PointwiseConv(nn.Module):
+    """A frozen `torch.nn.Linear` over ``(B, T, D)``; on a CPU as a convolution over time with kernel 1."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return F.linear(x, self.weight, self.bias)
+        return F.conv1d(x.transpose(1, 2), self.weight[:, :, None], self.bias).transpose(1, 2)
+
+
+def freeze(model: AVHubert) -> AVHubert:
+    """An inference-only copy of ``model`` with the same features; the original is left as it is.
+
+    The copy's state-dict names differ: keep the original for saving. A frozen model is returned as it is.
+    """
+    position = model.encoder.pos_conv[0]
+    assert isinstance(position, PositionConv)
+    if isinstance(position, FrozenPositionConv):
+        return model
+    frozen = copy.deepcopy(model).eval()
+    frozen.config = replace(model.config, dropout=0.0, layerdrop=0.0)
+    frozen.encoder.layerdrop = 0.0
+    for module in list(frozen.modules()):
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif isinstance(module, SelfAttention):
+            module.dropout = 0.0
+        elif isinstance(module, ResidualBlock):
+            _fold_block(module)
+        for name, child in module.named_children():
+            if isinstance(child, nn.Linear):
+                setattr(module, name, PointwiseConv(child))
+    resnet = frozen.feature_extractor_video.resnet
+    resnet.frontend3D = _fold_frontend3d(resnet.frontend3D)
+    resnet.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen.encoder.pos_conv[0] = FrozenPositionConv(position)
+    return frozen.requires_grad_(False)
+
+
+@torch.no_grad()
+def fold_batch_norm(conv: nn.Module, norm: nn.Module) -> None:
+    """Put ``norm``, as it acts in evaluation, into the weight and bias of the convolution before it, in place."""
+    assert isinstance(conv, (nn.Conv2d, nn.Conv3d))
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    conv.weight = nn.Parameter(conv.weight * scale.view(-1, *[1] * (conv.weight.ndim - 1)))
+    conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+
+
+def _fold_block(block: ResidualBlock) -> None:
+    fold_batch_norm(block.conv1, block.bn1)
+    fold_batch_norm(block.conv2, block.bn2)
+    block.bn1, block.bn2 = nn.Identity(), nn.Identity()
+    if isinstance(block.downsample, nn.Sequential):
+        conv, norm = block.downsample
+        fold_batch_norm(conv, norm)
+        block.downsample = conv
+
+
+def _fold_frontend3d(stages: nn.Sequential) -> nn.Sequential:
+    conv, norm, prelu, pool = stages
+    fold_batch_norm(conv, norm)
+    assert isinstance(prelu, nn.PReLU)
+    return nn.Sequential(conv, pool, prelu) if bool((prelu.weight >= 0).all()) else nn.Sequential(conv, prelu, pool)
