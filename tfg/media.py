@@ -27,7 +27,7 @@ from av.error import FFmpegError
 
 from tfg.clip import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, Clip, Frames, VideoSource, Wave, check_block_size
 from tfg.errors import MediaError, TruncatedMediaError
-from tfg.media_scan import AudioRule, Scan, open_container, scan
+from tfg.media_scan import AudioRule, Scan, has_decode_times, open_container, picture_period, scan, time_of
 from tfg.media_write import write_clip
 
 __all__ = [
@@ -179,24 +179,32 @@ def _decode(scanned: Scan, begin: float) -> Generator[tuple[float, Any], None, N
     with open_container(scanned.path) as container:
         stream = container.streams[scanned.video_index]
         stream.thread_type = "AUTO"
+        by_decoding = has_decode_times(container)
         if begin - scanned.first > _SEEK:
             container.seek(int(begin / stream.time_base), stream=stream)
         packets = container.demux(stream)
         head = next(packets)
-        if begin - scanned.first > _SEEK and not _can_start_at(head, begin):
+        if begin - scanned.first > _SEEK and not _can_start_at(head, begin, by_decoding):
             container.close()
             yield from _decode(scanned, scanned.first)
             return
-        period = 1 / float(stream.average_rate or stream.guessed_rate or FPS)
-        time = scanned.first - period
-        for picture in _decoded(itertools.chain([head], packets)):
-            # AVI keeps no presentation times: there the pictures are one period apart
-            time = time + period if picture.pts is None else float(picture.pts * stream.time_base)
-            yield time, picture
+        yield from _timed(_decoded(itertools.chain([head], packets)), head, picture_period(stream), by_decoding)
 
 
-def _can_start_at(packet: Any, begin: float) -> bool:
-    return bool(packet.is_keyframe and packet.pts is not None and packet.pts * packet.time_base <= begin)
+def _timed(pictures: Iterator[Any], head: Any, period: float, by_decoding: bool) -> Iterator[tuple[float, Any]]:
+    """Pictures with the times (s) at which they are due."""
+    delay, previous = 0.0, (time_of(head, by_decoding) or 0.0) - period
+    for index, picture in enumerate(pictures):
+        time = time_of(picture, by_decoding)
+        if by_decoding and index == 0 and time is not None:
+            delay = time - previous - period  # pictures leave the decoder in order, but late: by its delay
+        previous = previous + period if time is None else time - delay
+        yield previous, picture
+
+
+def _can_start_at(packet: Any, begin: float, by_decoding: bool) -> bool:
+    time = time_of(packet, by_decoding)
+    return bool(packet.is_keyframe and time is not None and time <= begin)
 
 
 def _decoded(packets: Iterable[Any]) -> Iterator[Any]:

@@ -45,25 +45,28 @@ class _Pictures:
     """Timestamps of one video stream, from its packets."""
 
     period: float
+    decode_times: bool  # see time_of
     times: list[float] = field(default_factory=list)
     end: float = -np.inf
     first_packet: float = np.inf
     begun: bool = False
+    _previous: float | None = None
 
     def add(self, packet: Any) -> None:
-        if packet.size == 0 and packet.pts is None:
+        if packet.size == 0 and packet.dts is None:  # the flush at the end of the file
             return
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        time = float(stamp * packet.time_base) if stamp is not None else self.end
-        if not np.isfinite(time):
-            time = 0.0
+        time = time_of(packet, self.decode_times)
+        if time is None:
+            time = 0.0 if self._previous is None else self._previous + self.period
+        self._previous = time
         duration = float((packet.duration or 0) * packet.time_base) or self.period
         self.first_packet = min(self.first_packet, time)
         self.begun |= packet.is_keyframe  # nothing before the first key frame can be decoded
         if packet.is_corrupt or packet.is_discard or not self.begun or (self.times and time < self.times[0]):
             return
         self.times.append(time)
-        self.end = max(self.end, time + duration)
+        # at least one output frame: the last packet's duration is often missing or a single tick
+        self.end = max(self.end, time + max(duration, 1 / FPS))
 
 
 @dataclass
@@ -124,6 +127,22 @@ class _Sound:
                     wave[lo:hi] = part[lo - at : hi - at]
                 at += len(part)
         return np.clip(wave, -1.0, 1.0, out=wave)
+
+
+def has_decode_times(container: Any) -> bool:
+    """AVI stores no presentation times, and what FFmpeg makes up for them is wrong for H.264 with B-frames."""
+    return bool(container.format.name == "avi")
+
+
+def time_of(item: Any, decode_times: bool) -> float | None:
+    """Seconds at which a packet or frame is due (with ``decode_times``: to be decoded), if it says so."""
+    stamp = item.dts if decode_times else item.pts
+    return None if stamp is None else float(stamp * item.time_base)
+
+
+def picture_period(video: Any) -> float:
+    """Seconds between pictures, where their timestamps do not tell."""
+    return 1 / float(video.average_rate or video.guessed_rate or FPS)
 
 
 def open_container(path: str | os.PathLike[str]) -> Any:
@@ -201,7 +220,7 @@ def scan(path: str | os.PathLike[str], start: float, duration: float | None, aud
 
 def _scan(container: Any, name: str, start: float, duration: float | None, audio: AudioRule) -> Scan:
     video, sound = _streams(container, name, audio)
-    pictures, wave = _Pictures(1 / float(video.average_rate or video.guessed_rate or FPS)), _Sound()
+    pictures, wave = _Pictures(picture_period(video), has_decode_times(container)), _Sound()
     whole, problem = True, ""
     try:
         for packet in container.demux([s for s in (video, sound) if s is not None]):

@@ -84,6 +84,6 @@ def _picture(rgb: Frames, height: int, width: int, index: int) -> Any:
     if any(after for _, after in missing):
         rgb = np.pad(rgb, missing, mode="edge")
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    frame = frame.reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
+    frame = frame.reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG", interpolation="BICUBIC")
     frame.pts = index
     return frame
