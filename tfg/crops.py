@@ -1,0 +1,184 @@
+"""What each expert looks at, cut from the frames along a face track.
+
+========================  =============================  ========================================================
+crop                      for                            geometry
+========================  =============================  ========================================================
+``mouth_crops``           AV-HuBERT                      mouth, rotated and scaled to the mean face, 96 x 96 grey
+``face_crops_syncnet``    SyncNet                        square of 2.8 half-sides, shifted down, not aligned
+``face_crops_wav2lip``    Wav2Lip and its expert         the face's box, not aligned
+========================  =============================  ========================================================
+
+The mouth crop's transforms are known before a frame is generated (they come from the target clip), so a sync loss can
+crop generated frames with :func:`mouth_crops_torch`, which carries gradients back to their pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import medfilt
+from torch import Tensor
+
+from tfg.clip import VideoSource
+from tfg.errors import CropError
+from tfg.faces import FaceTrack
+from tfg.warps import Float64, similarity_transform, warp, warp_frames_torch
+
+#: Landmarks that speech hardly moves: nose base, and the four corners of the eyes (numbers of the 68-point scheme).
+STABLE_POINTS = (33, 36, 39, 42, 45)
+#: Where AV-HuBERT's preparation puts them, in a 256 x 256 image (x, y).
+MEAN_FACE = np.array([(128.87, 137.30), (92.52, 94.37), (112.77, 94.94), (145.53, 94.53), (166.68, 93.57)])
+MOUTH = slice(48, 68)
+
+CANVAS, MOUTH_CROP, MOUTH_INPUT = 256, 96, 88
+SMOOTHING = 12  # frames over which landmarks are averaged before the transform is estimated
+GREY_MEAN, GREY_STD = 0.421, 0.165
+_RGB_TO_GREY = (0.299, 0.587, 0.114)
+
+Frames = NDArray[np.uint8]
+
+
+def mouth_transforms(track: FaceTrack) -> Float64:
+    """The transform of each frame to its 96 x 96 mouth crop.
+
+    :returns: ``float64 (T, 2, 3)`` for the track's frames: full-frame pixels -> crop pixels.
+
+    Source: AV-HuBERT's preparation. The similarity transform of frame ``t`` comes from the stable points averaged over
+    frames ``t .. t + 11`` (forward, not centred; the last frames share the last one); the crop's centre is the mean of
+    the *unsmoothed* mouth landmarks, rounded, kept 48 pixels inside the 256 x 256 canvas.
+    """
+    stable = track.landmarks[:, STABLE_POINTS].astype(np.float64)
+    window = min(len(stable), SMOOTHING)
+    means = np.lib.stride_tricks.sliding_window_view(stable, window, axis=0).mean(axis=-1)
+    aligned = similarity_transform(means, MEAN_FACE)
+    aligned = np.concatenate([aligned, np.repeat(aligned[-1:], len(stable) - len(aligned), axis=0)])
+    mouth = track.landmarks[:, MOUTH].astype(np.float64).mean(axis=1)
+    centre = (aligned[:, :, :2] @ mouth[:, :, None]).squeeze(-1) + aligned[:, :, 2]
+    half = MOUTH_CROP // 2
+    aligned[:, :, 2] -= np.round(centre.clip(half, CANVAS - half)) - half
+    return aligned
+
+
+def mouth_crops(video: VideoSource, track: FaceTrack) -> NDArray[np.uint8]:
+    """AV-HuBERT's mouth crop of every frame of a track.
+
+    :returns: ``uint8 (T, 96, 96)`` grey, row 0 is frame ``track.start``; black where the crop leaves the frame.
+    :raises CropError: the track is not from this video.
+
+    Source: AV-HuBERT's preparation warps the colour frame to 256 x 256, truncates to 8 bits and cuts; here the grey
+    frame is warped straight into the crop, which gives the same to within two grey levels.
+    """
+    transforms = mouth_transforms(track)
+    crops = np.empty((len(track), MOUTH_CROP, MOUTH_CROP), np.uint8)
+    for i, frame in _track_frames(video, track):
+        crops[i] = warp(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), transforms[i], MOUTH_CROP)  # truncates, as there
+    return crops
+
+
+def mouth_video(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the network reads: the centre 88 x 88 of each crop, ``(x / 255 - 0.421) / 0.165``.
+
+    :param crops: ``uint8 (T, 96, 96)``.
+    :returns: ``float32 (T, 88, 88)``.
+    :raises CropError: another shape or type.
+    """
+    crops = np.asarray(crops)
+    if crops.ndim != 3 or crops.shape[1:] != (MOUTH_CROP, MOUTH_CROP) or crops.dtype != np.uint8:
+        raise CropError(f"crops are {crops.dtype} {crops.shape}; expected uint8 (T, 96, 96) from tfg.mouth_crops")
+    edge = (MOUTH_CROP - MOUTH_INPUT) // 2
+    centre = crops[:, edge : edge + MOUTH_INPUT, edge : edge + MOUTH_INPUT]
+    return ((centre / np.float32(255) - GREY_MEAN) / GREY_STD).astype(np.float32)
+
+
+def mouth_crops_torch(frames: Tensor, transforms: Tensor) -> Tensor:
+    """:func:`mouth_crops` and :func:`mouth_video` in one differentiable step.
+
+    :param frames: floating point ``(T, 3, H, W)``, RGB in [0, 1].
+    :param transforms: ``(T, 2, 3)`` from :func:`mouth_transforms`, as a tensor.
+    :returns: ``(T, 88, 88)``, normalised as the network reads it.
+    :raises CropError: shapes that do not fit.
+
+    Nothing is rounded, so the values are up to one grey level (0.024 in these units) above the 8-bit crop's.
+    """
+    if frames.ndim != 4 or frames.shape[1] != 3:
+        raise CropError(f"frames are {tuple(frames.shape)}; expected (T, 3, H, W), RGB in [0, 1]")
+    weights = torch.tensor(_RGB_TO_GREY, dtype=frames.dtype, device=frames.device)
+    grey = (frames * weights[:, None, None]).sum(dim=1, keepdim=True)
+    edge = (MOUTH_CROP - MOUTH_INPUT) // 2
+    inner = transforms.clone()
+    inner[:, :, 2] -= edge
+    return (warp_frames_torch(grey, inner, MOUTH_INPUT)[:, 0] - GREY_MEAN) / GREY_STD
+
+
+def face_crops_syncnet(video: VideoSource, track: FaceTrack, size: int = 224) -> Frames:
+    """SyncNet's face crop: the box's centre and half-side ``s`` smoothed by a median over 13 frames, then rows
+    ``cy - s .. cy + 1.8 s`` and columns ``cx - 1.4 s .. cx + 1.4 s``; grey 110 outside the frame.
+
+    :param size: side of the output in pixels (224 for the released SyncNet, 112 for the mini).
+    :returns: ``uint8 (T, size, size, 3)`` RGB.
+    :raises CropError: the track is not from this video.
+
+    Source: syncnet_python's run_pipeline, without its JPEG and XVID round trips; its detector is S3FD, ours the
+    landmarks' box (:attr:`FaceTrack.boxes`).
+    """
+    x0, y0, x1, y1 = track.boxes.astype(np.float64).T
+    half = _median(np.maximum(x1 - x0, y1 - y0) / 2)
+    left, top = _median((x0 + x1) / 2) - 1.4 * half, _median((y0 + y1) / 2) - half
+    return _square_crops(video, track, left, top, 2.8 * half, 2.8 * half, size, outside=110)
+
+
+def face_crops_wav2lip(video: VideoSource, track: FaceTrack, size: int = 96) -> Frames:
+    """Wav2Lip's face crop: the box with 10 pixels added below, averaged over five frames, stretched to a square.
+
+    :returns: ``uint8 (T, size, size, 3)`` RGB; black outside the frame.
+    :raises CropError: the track is not from this video.
+
+    Source: Wav2Lip's inference (pads 0, 10, 0, 0). Its smoothing looks forward and truncates; ours is centred. The
+    peer's 10 pixels are kept relative to a face 200 pixels high, so that they mean the same at any resolution.
+    """
+    boxes = uniform_filter1d(track.boxes.astype(np.float64), 5, axis=0, mode="nearest")
+    x0, y0, x1, y1 = boxes.T
+    y1 = y1 + 0.05 * (y1 - y0)
+    return _square_crops(video, track, x0, y0, x1 - x0, y1 - y0, size, outside=0)
+
+
+def _median(values: Float64) -> Float64:
+    """A running median over 13 frames; the ends repeat, so that short tracks are not pulled to zero."""
+    return np.asarray(medfilt(np.pad(values, 6, mode="edge"), 13)[6:-6])
+
+
+def _square_crops(
+    video: VideoSource, track: FaceTrack, left: Float64, top: Float64, width: Float64, height: Float64, size: int,
+    outside: float,
+) -> Frames:  # fmt: skip
+    """Rectangles of the frames stretched to ``size x size``, sampled as cv2.resize samples (pixel areas meet)."""
+    scale_x, scale_y = size / width, size / height
+    crops = np.empty((len(track), size, size, 3), np.uint8)
+    for i, frame in _track_frames(video, track):
+        sx, sy = scale_x[i], scale_y[i]
+        # pixel area [left, left + width) -> [0, size): centres sit half a pixel inside
+        matrix = np.array([[sx, 0, (0.5 - left[i]) * sx - 0.5], [0, sy, (0.5 - top[i]) * sy - 0.5]])
+        crops[i] = np.round(warp(frame, matrix, size, outside))
+    return crops
+
+
+def _track_frames(video: VideoSource, track: FaceTrack) -> Iterator[tuple[int, Frames]]:
+    """``(i, frame)`` for the frames of a track, one block of the video in memory at a time."""
+    if track.stop > video.n_frames:
+        raise CropError(
+            f"{video.source or 'the clip'} has {video.n_frames} frames, the track covers {track.start} to {track.stop}: "
+            "it belongs to another clip; call tfg.track_face on this one"
+        )
+    first = 0
+    for block in video.blocks():
+        for number, frame in enumerate(block, first):
+            if track.start <= number < track.stop:
+                yield number - track.start, frame
+        first += len(block)
+        if first >= track.stop:
+            return

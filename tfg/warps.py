@@ -1,0 +1,81 @@
+"""Similarity transforms and warps: the NumPy version that prepares data, and its differentiable twin.
+
+A transform is a ``(2, 3)`` matrix ``M`` that maps a point ``(x, y, 1)`` of the source image to a point of the output.
+Pixel centres have integer coordinates, as in OpenCV and scikit-image.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tfg.errors import CropError
+
+Float64 = NDArray[np.float64]
+
+
+def similarity_transform(source: NDArray[np.floating], target: NDArray[np.floating]) -> Float64:
+    """The rotation, uniform scale and shift that bring ``source`` closest to ``target`` in least squares.
+
+    :param source: ``(..., K, 2)`` points, ``K >= 2``.
+    :param target: ``(K, 2)`` or ``(..., K, 2)``.
+    :returns: ``(..., 2, 3)``; no reflection.
+    :raises CropError: the source points coincide, or the shapes do not fit.
+
+    Source: Umeyama 1991, as scikit-image estimates a SimilarityTransform. In the plane it has a closed form: with
+    centred points as complex numbers, ``scale * exp(i angle) = sum(conj(p) q) / sum(|p|^2)``.
+    """
+    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    if source.shape[-1] != 2 or target.shape[-2:] != source.shape[-2:] or source.shape[-2] < 2:
+        raise CropError(f"points are {source.shape} and {target.shape}; expected (..., K, 2) with the same K >= 2")
+    centre_p, centre_q = source.mean(axis=-2), target.mean(axis=-2)
+    p = (source - centre_p[..., None, :]) @ [1, 1j]
+    q = (target - centre_q[..., None, :]) @ [1, 1j]
+    spread = (np.abs(p) ** 2).sum(axis=-1)
+    if not (spread > 1e-12).all():
+        raise CropError("the source points of a similarity transform coincide: the landmarks are degenerate")
+    turn = (np.conj(p) * q).sum(axis=-1) / spread
+    matrix = np.empty((*turn.shape, 2, 3))
+    matrix[..., 0, 0], matrix[..., 0, 1] = turn.real, -turn.imag
+    matrix[..., 1, 0], matrix[..., 1, 1] = turn.imag, turn.real
+    matrix[..., 2] = np.broadcast_to(centre_q, (*turn.shape, 2)) - (matrix[..., :2] @ centre_p[..., None]).squeeze(-1)
+    return matrix
+
+
+def warp(image: NDArray[np.generic], transform: Float64, size: int, outside: float = 0.0) -> NDArray[np.float32]:
+    """Warp one image bilinearly: ``(H, W)`` or ``(H, W, C)`` -> ``float32 (size, size[, C])``."""
+    return np.asarray(
+        cv2.warpAffine(
+            image.astype(np.float32), transform, (size, size), flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT, borderValue=(outside,) * 4,
+        )
+    )  # fmt: skip
+
+
+def warp_frames_torch(frames: Tensor, transforms: Tensor, size: int) -> Tensor:
+    """The differentiable twin of :func:`warp`: bilinear, zeros outside, gradients to the pixels.
+
+    :param frames: floating point ``(T, C, H, W)``, any value range.
+    :param transforms: ``(T, 2, 3)``, source -> output, as for :func:`warp`.
+    :returns: ``(T, C, size, size)``.
+    :raises CropError: shapes do not fit, or integer frames (they have no gradient).
+    """
+    if frames.ndim != 4 or transforms.shape != (len(frames), 2, 3):
+        raise CropError(f"frames are {tuple(frames.shape)}, transforms {tuple(transforms.shape)}; expected "
+                        "(T, C, H, W) and (T, 2, 3)")  # fmt: skip
+    if not frames.is_floating_point():
+        raise CropError(f"frames are {frames.dtype}; expected floating point: call .float() first")
+    height, width = frames.shape[2:]
+    matrix = transforms.to(frames.dtype)
+    inverse = torch.linalg.inv(matrix[:, :, :2])  # output -> source
+    axis = torch.arange(size, dtype=frames.dtype, device=frames.device)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    points = torch.stack([x, y], dim=-1).reshape(1, -1, 2) - matrix[:, None, :, 2]
+    source = points @ inverse.transpose(1, 2)
+    scale = torch.tensor([2 / (width - 1), 2 / (height - 1)], dtype=frames.dtype, device=frames.device)
+    grid = (source * scale - 1).reshape(len(frames), size, size, 2)
+    return F.grid_sample(frames, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
