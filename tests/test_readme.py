@@ -57,7 +57,7 @@ CLI = _commands("tfg")
 
 
 @pytest.mark.parametrize(("page", "words"), CLI, ids=[" ".join(["tfg", *words]) for _, words in CLI])
-def test_command_and_its_options_exist(page: str, words: list[str]) -> None:
+def test_command_line_can_be_parsed(page: str, words: list[str]) -> None:
     import typer
 
     from tfg.cli import app
@@ -68,9 +68,11 @@ def test_command_and_its_options_exist(page: str, words: list[str]) -> None:
         path.append(words.pop(0))
         assert path[-1] in command.commands, f"{page}: no such command: {' '.join(path)}"
         command = command.commands[path[-1]]
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-    for option in (word.split("=")[0] for word in words if word.startswith("-")):
-        assert option in known | {"--help"}, f"{page}: `{' '.join(path)}` has no option {option}"
+    context = command.context_class(command)
+    try:
+        command.make_parser(context).parse_args(list(words))
+    except Exception as error:
+        pytest.fail(f"{page}: `{' '.join([*path, *words])}`: {error}")
 
 
 def test_make_targets_exist() -> None:
