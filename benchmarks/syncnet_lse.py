@@ -1,6 +1,6 @@
 """Time our whole LSE path against syncnet-python's on one clip: same crops, same weights, one process.
 
-    python benchmarks/syncnet_lse.py [CLIP] [--frames 75] [--repeats 5]
+    python benchmarks/syncnet_lse.py [CLIP] [--frames 75] [--repeats 5] [--threads N]
 
 Ours: crops in memory -> MFCC -> embeddings -> distances. Theirs: ``SyncNetInstance.evaluate`` as it is, which reads
 the same crops and sound from files. The share of its time that goes into reading is printed, so that the ratio can be
@@ -18,7 +18,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -30,7 +30,7 @@ from scipy.io import wavfile
 
 from tfg.experts.syncnet import SyncNet
 from tfg.media import read_clip
-from tfg.metrics import lse
+from tfg.metrics import LSEResult, lse
 
 
 def peer_module(name: str) -> ModuleType:
@@ -60,14 +60,16 @@ def inputs(clip_path: Path | None, frames: int) -> tuple[np.ndarray, np.ndarray]
     return crops, np.round(clip.audio[: 640 * len(crops)] * 32767).astype(np.int16)
 
 
-def median_seconds(run: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    run()  # first calls allocate and choose algorithms
-    seconds = []
+def median_seconds(runs: Sequence[Callable[[], Any]], repeats: int) -> tuple[list[float], list[Any]]:
+    """Median wall time of each function, and what it returned; they take turns, so that a busy machine hits all."""
+    results = [run() for run in runs]  # first calls allocate and choose algorithms
+    seconds: list[list[float]] = [[] for _ in runs]
     for _ in range(repeats):
-        begin = time.perf_counter()
-        result = run()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds), result
+        for i, run in enumerate(runs):
+            begin = time.perf_counter()
+            run()
+            seconds[i].append(time.perf_counter() - begin)
+    return [statistics.median(times) for times in seconds], results
 
 
 def main() -> None:
@@ -75,9 +77,12 @@ def main() -> None:
     parser.add_argument("clip", type=Path, nargs="?")
     parser.add_argument("--frames", type=int, default=75)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, help="default: torch's own choice")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
 
+    if options.threads:
+        torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     model = peer_module("SyncNetModel").S().eval()
     instance = peer_module("SyncNetInstance").SyncNetInstance(model, device="cpu")
@@ -95,8 +100,7 @@ def main() -> None:
         def read() -> np.ndarray:
             return np.stack([cv2.imread(str(path)) for path in files])
 
-        reading, stored = median_seconds(read, options.repeats)
-        crops = stored[..., ::-1]  # what the lossy files hold, so that both see the same pixels
+        crops = read()[..., ::-1]  # what the lossy files hold, so that both see the same pixels
         audio = pcm / np.float32(32768)
         request = SimpleNamespace(tmp_dir=folder, batch_size=20, vshift=15)
 
@@ -104,8 +108,12 @@ def main() -> None:
             with contextlib.redirect_stdout(io.StringIO()):
                 return instance.evaluate(request)
 
-        our_seconds, result = median_seconds(lambda: lse(*net.embed(crops, audio)), options.repeats)
-        their_seconds, (offset, confidence, distance) = median_seconds(theirs, options.repeats)
+        def ours() -> LSEResult:
+            return lse(*net.embed(crops, audio))
+
+        times, results = median_seconds((ours, theirs, read), options.repeats)
+    our_seconds, their_seconds, reading = times
+    result, (offset, confidence, distance), _ = results
 
     figures = {
         "frames": len(crops),
