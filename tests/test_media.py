@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import tfg.media
 from tfg.clip import Clip
-from tfg.errors import MediaError, MissingFileError, NoAudioError, NoVideoError, TruncatedMediaError
+from tfg.errors import MediaError, MissingFileError, NoAudioError, NoVideoError, TfgError, TruncatedMediaError
 from tfg.media import open_clip, read_clip, write_clip
 
 TICKS = 90_000
@@ -62,9 +62,12 @@ def make_media(
     rotation: int = 0,
     gap: tuple[float, float] | None = None,
     options: dict[str, str] | None = None,
+    title: str = "",
+    aspect: Fraction = Fraction(1),
 ) -> Path:
     """A media file with pictures at ``times`` (s) and sound from ``sound[0]`` to ``sound[1]`` s."""
     with av.open(str(path), "w", options=options or {}) as container:
+        container.metadata["title"] = title
         video: Any = None
         audio: Any = None
         if times is not None:
@@ -76,6 +79,7 @@ def make_media(
             video.pix_fmt = "yuv420p"
             video.codec_context.time_base = base
             video.bit_rate = 2_000_000
+            video.codec_context.sample_aspect_ratio = aspect
             if rotation:
                 video.set_display_rotation(rotation)
         if rate is not None:
@@ -303,6 +307,29 @@ def test_colours_come_back_as_rgb(tmp_path: Path) -> None:
         assert np.abs(back[2, 16, column] - np.eye(3)[channel] * 200).max() <= 8
 
 
+def test_pictures_of_another_size_are_scaled_to_the_first(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream: Any = container.add_stream("mjpeg", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 160, "yuvj420p"
+        container.start_encoding()
+        for number in range(10):
+            height, width = (48, 160) if number < 5 else (96, 320)
+            encoder: Any = av.CodecContext.create("mjpeg", "w")
+            encoder.height, encoder.width, encoder.pix_fmt, encoder.framerate = height, width, "yuvj420p", 25
+            encoder.time_base = Fraction(1, 25)
+            picture = av.VideoFrame.from_ndarray(numbered(number, height, width), format="rgb24")
+            for packet in (*encoder.encode(picture.reformat(format="yuvj420p")), *encoder.encode(None)):
+                packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 25)
+                container.mux(packet)
+    clip = read_clip(tmp_path / "a.mkv", audio="optional")
+    assert [number_of(f) for f in clip.frames] == list(range(10))
+
+
+def test_pixels_that_are_not_square_are_mentioned(tmp_path: Path) -> None:
+    path = make_media(tmp_path / "a.mkv", constant_rate(25, 0.4), sound=(0, 0.4), aspect=Fraction(16, 15))
+    assert "not square (16:15)" in read_clip(path).notes[0]
+
+
 # --- streaming ------------------------------------------------------------------------------------------------------
 
 
@@ -409,6 +436,54 @@ def test_a_file_cut_off_is_named_and_its_rest_can_be_read(tmp_path: Path) -> Non
         read_clip(tmp_path / "headless.mp4")
 
 
+@pytest.mark.parametrize(
+    ("name", "codecs"),
+    [("a.mkv", ("libx264", "flac")), ("a.avi", ("mpeg4", "pcm_s16le")), ("a.flv", ("flv", "libmp3lame"))],
+)
+def test_a_cut_is_noticed_in_every_container_that_declares_its_length(
+    tmp_path: Path, name: str, codecs: tuple[str, str]
+) -> None:
+    path = make_media(tmp_path / name, constant_rate(25), codecs=codecs, rate=44_100)
+    assert read_clip(path).n_frames in (50, 51)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(TruncatedMediaError, match=r"duration="):
+        read_clip(path)
+
+
+def test_damaged_bytes_end_in_a_clip_or_a_named_error(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    outcomes: set[Any] = set()
+    for name in ("a.mp4", "a.mkv", "a.avi", "a.ts"):
+        codecs = ("mpeg4", "pcm_s16le") if name == "a.avi" else ("libx264", "aac")
+        data = make_media(tmp_path / name, constant_rate(25, 1.0), sound=(0, 1), codecs=codecs).read_bytes()
+        for _ in range(12):
+            damaged = np.frombuffer(data, np.uint8).copy()
+            count = int(10 ** random.uniform(0, 3))
+            damaged[random.integers(0, len(damaged), count)] = random.integers(0, 256, count, dtype=np.uint8)
+            (tmp_path / name).write_bytes(damaged.tobytes())
+            try:
+                outcomes.add(type(read_clip(tmp_path / name)))
+            except TfgError as error:
+                outcomes.add(type(error) if name in str(error) else "an error that names no file")
+    assert Clip in outcomes
+    assert len(outcomes) > 2
+    assert "an error that names no file" not in outcomes
+
+
+def test_a_title_in_another_encoding_is_no_obstacle(tmp_path: Path) -> None:
+    path = make_media(tmp_path / "a.mkv", constant_rate(25, 0.4), sound=(0, 0.4), title="Titel-Band-1")
+    data = path.read_bytes()
+    assert data.count(b"Titel-Band-1") == 1
+    path.write_bytes(data.replace(b"Titel-Band-1", "Títel-Bänd-1".encode("latin-1")))
+    assert read_clip(path).n_frames == 10
+
+
+def test_timestamps_gone_wild_are_an_error_and_no_exhausted_memory(tmp_path: Path) -> None:
+    path = make_media(tmp_path / "a.mkv", np.array([0, 0.04, 1e5]), rate=None)
+    with pytest.raises(MediaError, match="span 28 hours"):
+        open_clip(path, audio="optional")
+
+
 def test_a_video_stream_without_frames_is_no_video(tmp_path: Path) -> None:
     path = make_media(tmp_path / "a.ts", constant_rate(25), rate=48_000)
     packets = path.read_bytes()
@@ -497,6 +572,10 @@ def test_names_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
 
 
 # --- the clip --------------------------------------------------------------------------------------------------------
+
+
+def test_a_clip_shows_itself_in_one_line() -> None:
+    assert repr(clip_of(50, source="a.mp4")) == "Clip('a.mp4', 50 frames of 160x48, 2.00 s)"
 
 
 def test_a_clip_checks_itself_when_made_and_when_replaced() -> None:

@@ -56,7 +56,7 @@ def check_wave(audio: object, n_frames: int, name: str) -> None:
         raise MediaError(f"{name}: audio peaks at {peak:g}; expected finite samples in [-1, 1]: scale or np.clip it")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Clip:
     """A video in memory, in the one format that this package works in.
 
@@ -91,6 +91,10 @@ class Clip:
         if 0 in frames.shape:
             raise MediaError(f"{name}: frames have shape {frames.shape}; expected at least one frame and one pixel")
         check_wave(self.audio, len(frames), name)
+
+    def __repr__(self) -> str:
+        name, size = self.source or "made in memory", f"{self.width}x{self.height}"
+        return f"Clip({name!r}, {self.n_frames} frames of {size}, {self.duration:.2f} s)"
 
     @property
     def n_frames(self) -> int:

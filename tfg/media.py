@@ -27,7 +27,7 @@ from av.error import FFmpegError
 
 from tfg.clip import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, Clip, Frames, VideoSource, Wave, check_block_size
 from tfg.errors import MediaError, TruncatedMediaError
-from tfg.media_scan import AudioRule, Scan, has_decode_times, open_container, picture_period, scan, time_of
+from tfg.media_scan import AudioRule, Scan, demux, has_decode_times, open_container, picture_period, scan, time_of
 from tfg.media_write import write_clip
 
 __all__ = [
@@ -67,8 +67,8 @@ def read_clip(
     :raises NoVideoError: only sound (a cover picture is no video), or no frame.
     :raises NoAudioError: no sound and ``audio="require"``.
     :raises TruncatedMediaError: the file ends more than 0.25 s before the end that its header declares, and that
-        part is asked for: pass ``duration`` to read what is there. (MPEG streams declare no length, so a cut one is
-        just shorter.)
+        part is asked for: pass ``duration`` to read what is there. (MPEG streams and WMV declare no length that holds,
+        so a cut one is just shorter.)
     :raises MediaError: not a media file, no common time, ``start`` beyond the end, or more frames than the computer's
         memory can hold.
     """
@@ -95,6 +95,10 @@ class ClipStream:
 
     def __init__(self, scanned: Scan) -> None:
         self._scan = scanned
+        self.n_frames: int = scanned.n_frames
+        self.audio: Wave = scanned.audio
+        self.source: str = scanned.path
+        self.notes: tuple[str, ...] = scanned.notes
         with contextlib.closing(self._pictures(scanned.first)) as pictures:
             _, picture = next(pictures)
         self._orientation = _orientation(picture, scanned.rotate)
@@ -102,10 +106,6 @@ class ClipStream:
         swapped = self._orientation[0]
         self.height: int = picture.width if swapped else picture.height
         self.width: int = picture.height if swapped else picture.width
-        self.n_frames: int = scanned.n_frames
-        self.audio: Wave = scanned.audio
-        self.source: str = scanned.path
-        self.notes: tuple[str, ...] = scanned.notes
 
     @property
     def duration(self) -> float:
@@ -113,7 +113,9 @@ class ClipStream:
         return self.n_frames / FPS
 
     def __repr__(self) -> str:
-        return f"ClipStream({self.source!r}, {self.n_frames} frames of {self.width}x{self.height})"
+        return (
+            f"ClipStream({self.source!r}, {self.n_frames} frames of {self.width}x{self.height}, {self.duration:.2f} s)"
+        )
 
     def blocks(self, size: int = 64) -> Iterator[Frames]:
         """The frames in order, ``uint8 (n, H, W, 3)`` RGB in new arrays of at most ``size`` frames.
@@ -182,7 +184,7 @@ def _decode(scanned: Scan, begin: float) -> Generator[tuple[float, Any], None, N
         by_decoding = has_decode_times(container)
         if begin - scanned.first > _SEEK:
             container.seek(int(begin / stream.time_base), stream=stream)
-        packets = container.demux(stream)
+        packets = demux(container, [stream])
         head = next(packets)
         if begin - scanned.first > _SEEK and not _can_start_at(head, begin, by_decoding):
             container.close()

@@ -6,6 +6,7 @@ The pictures are only demuxed here (their timestamps are enough); :mod:`tfg.medi
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ AudioRule = Literal["require", "optional"]
 EDGE = 0.1  # s of sound that may be missing at either end: filled with silence instead of dropping pictures
 _TRUNCATED = 0.25  # s by which a file may fall short of the length it declares
 _JUMP = 0.02  # s between an audio timestamp and the samples so far that counts as a gap and not as jitter
+_LONGEST = 24 * 3600.0  # s; a longer time line comes from damaged timestamps
 _SLACK = 0.1  # of a frame: timestamps rounded to milliseconds may end a hair before the last frame does
 _MARGIN = 0.5  # s read beyond a wanted end, so that resampling and frame choice there see what follows
 
@@ -48,7 +50,7 @@ class _Pictures:
     decode_times: bool  # see time_of
     times: list[float] = field(default_factory=list)
     end: float = -np.inf
-    first_packet: float = np.inf
+    packets: int = 0
     begun: bool = False
     _previous: float | None = None
 
@@ -60,7 +62,7 @@ class _Pictures:
             time = 0.0 if self._previous is None else self._previous + self.period
         self._previous = time
         duration = float((packet.duration or 0) * packet.time_base) or self.period
-        self.first_packet = min(self.first_packet, time)
+        self.packets += 1
         self.begun |= packet.is_keyframe  # nothing before the first key frame can be decoded
         if packet.is_corrupt or packet.is_discard or not self.begun or (self.times and time < self.times[0]):
             return
@@ -74,7 +76,6 @@ class _Sound:
     """The sound of one stream at 16 kHz mono: runs of samples, each placed by its timestamp."""
 
     runs: list[tuple[float, list[Wave]]] = field(default_factory=list)
-    first_packet: float = np.inf
     begin: float = np.inf
     end: float = -np.inf
     failed: int = 0
@@ -83,8 +84,6 @@ class _Sound:
     _layout: tuple[Any, ...] = ()
 
     def add(self, packet: Any) -> None:
-        if packet.pts is not None:
-            self.first_packet = min(self.first_packet, float(packet.pts * packet.time_base))
         try:
             frames = packet.decode()
         except FFmpegError:
@@ -165,7 +164,7 @@ def open_container(path: str | os.PathLike[str]) -> Any:
     if not head:
         raise MediaError(f"{name}: is empty (0 bytes); expected a video file: copy or download it again")
     try:
-        return av.open(name)
+        return av.open(name, metadata_errors="replace")  # a damaged title is no reason to refuse the pictures
     except FFmpegError as error:
         if head[4:8] == b"ftyp":
             raise TruncatedMediaError(
@@ -176,6 +175,16 @@ def open_container(path: str | os.PathLike[str]) -> Any:
             f"{name}: is not a media file that FFmpeg reads ({error.strerror}); expected a video such as "
             "MP4, MKV, WebM, AVI or MPEG"
         ) from error
+
+
+def demux(container: Any, streams: list[Any]) -> Iterator[Any]:
+    """Packets of ``streams``, then one empty packet for each."""
+    try:
+        yield from container.demux(streams)
+    except IndexError:
+        # A damaged file can bring up new streams on the way; PyAV knows no such stream when it comes to the empty
+        # packets at the end. Those of ``streams`` were given out before.
+        return
 
 
 def _streams(container: Any, name: str, audio: AudioRule) -> tuple[Any, Any | None]:
@@ -196,15 +205,18 @@ def _streams(container: Any, name: str, audio: AudioRule) -> tuple[Any, Any | No
     return video, sound
 
 
-def _declared_shortfall(container: Any, found: dict[Any, tuple[float, float]]) -> float:
-    """Seconds by which what was read falls short of what the container's header declares (<= 0: complete)."""
-    whole = max(end for _, end in found.values()) - min(start for start, _ in found.values())
-    total = container.duration / av.time_base if container.duration else None
-    shortfall = total - whole if total is not None else 0.0
-    for stream, (start, end) in found.items():
-        if stream.duration and stream.time_base and total is not None:
-            shortfall = max(shortfall, min(float(stream.duration * stream.time_base), total) - (end - start))
-    return shortfall
+def _shortfall(container: Any, video: Any, sound: Any | None, pictures: _Pictures, wave: _Sound) -> float:
+    """Seconds by which what was read falls short of what the file's header declares (<= 0: complete)."""
+    total = container.duration / av.time_base if container.duration else 0.0
+    begin, end = pictures.times[0], pictures.end
+    short = total - (max(end, wave.end) - min(begin, wave.begin))
+    if has_decode_times(container):  # FFmpeg fits an AVI's durations to what is there, but not its frame count
+        short = max(short, (video.frames - pictures.packets) * pictures.period)
+    extents = [(video, begin, end), (sound, wave.begin, wave.end)]
+    for stream, first, last in extents[: 1 if sound is None or not wave.runs else 2]:
+        declared = float(stream.duration * stream.time_base) if stream.duration else 0.0
+        short = max(short, min(declared, total) - (last - first))
+    return short
 
 
 def scan(path: str | os.PathLike[str], start: float, duration: float | None, audio: AudioRule) -> Scan:
@@ -223,7 +235,7 @@ def _scan(container: Any, name: str, start: float, duration: float | None, audio
     pictures, wave = _Pictures(picture_period(video), has_decode_times(container)), _Sound()
     whole, problem = True, ""
     try:
-        for packet in container.demux([s for s in (video, sound) if s is not None]):
+        for packet in demux(container, [s for s in (video, sound) if s is not None]):
             (pictures if packet.stream_index == video.index else wave).add(packet)
             if duration is not None and _reaches(start + duration + _MARGIN, pictures, wave, sound is not None):
                 whole = False
@@ -245,13 +257,18 @@ def _scan(container: Any, name: str, start: float, duration: float | None, audio
     wanted = total - begin if duration is None else max(1, round(duration * FPS))
     n_frames = min(wanted, total - begin)
     if whole and (duration is None or n_frames < wanted):
-        short = _declared_shortfall(container, _extents(video, pictures, sound, wave))
+        short = _shortfall(container, video, sound, pictures, wave)
         if short > _TRUNCATED or problem:
             raise TruncatedMediaError(
                 f"{name}: is cut off: {max(0, total) / FPS:.2f} s can be read{problem}, "
                 f"{max(0.0, short):.2f} s less than it declares; get the whole file, or read what is there with "
                 f"duration={max(0, total) / FPS:.2f}"
             )
+    if n_frames > _LONGEST * FPS:
+        raise MediaError(
+            f"{name}: its timestamps span {n_frames / FPS / 3600:.0f} hours; expected at most 24: they are damaged "
+            "(copy the streams into a new file), or pass duration"
+        )
     if total < 1:
         raise MediaError(
             f"{name}: pictures ({pictures.times[0]:.2f} to {pictures.end:.2f} s) and sound "
@@ -303,14 +320,6 @@ def _common(pictures: _Pictures, wave: _Sound) -> tuple[float, float, list[str]]
     elif wave.runs and wave.end - end > EDGE:
         notes.append(f"{wave.end - end:.2f} s of sound after the pictures end were cut")
     return start, end, notes
-
-
-def _extents(video: Any, pictures: _Pictures, sound: Any | None, wave: _Sound) -> dict[Any, tuple[float, float]]:
-    """First packet's time and the end of what was read, of each stream that has any."""
-    extents = {video: (pictures.first_packet, pictures.end)}
-    if sound is not None and wave.runs:
-        extents[sound] = (wave.first_packet, wave.end)
-    return extents
 
 
 def _rotate_tag(video: Any) -> float:
