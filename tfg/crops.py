@@ -171,8 +171,8 @@ def _track_frames(video: VideoSource, track: FaceTrack) -> Iterator[tuple[int, F
     """``(i, frame)`` for the frames of a track, one block of the video in memory at a time."""
     if track.stop > video.n_frames:
         raise CropError(
-            f"{video.source or 'the clip'} has {video.n_frames} frames, the track covers {track.start} to {track.stop}: "
-            "it belongs to another clip; call tfg.track_face on this one"
+            f"{video.source or 'the clip'} has {video.n_frames} frames, the track covers {track.start} to "
+            f"{track.stop}: it belongs to another clip; call tfg.track_face on this one"
         )
     first = 0
     for block in video.blocks():

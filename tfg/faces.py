@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from tfg.landmarks import BackendName, Box, Frame, LandmarkBackend, Landmarks, b
 
 DETECT_EVERY = 12  # frames between detections of a face that is being followed
 MAX_GAP = 25  # frames (1 s) that may be bridged without seeing the face, as SyncNet's pipeline allows
-CUT_THRESHOLD = 0.45  # share of the colour histogram that must change between two frames
+CUT_THRESHOLD = 0.25  # share of the colour histogram that must change between two frames; a talker moves 0.03 of it
 _JUMP = 0.2  # landmarks moving by more than this share of the face in one frame are doubted
 _CHANGE = 22.0  # mean grey levels by which the inside of the box may change before it is looked at again
 
@@ -130,7 +131,7 @@ def track_faces(video: VideoSource, backend_name: BackendName = "dlib") -> list[
 def shot_cuts(video: VideoSource) -> list[int]:
     """The frames at which a new shot begins (the first frame of the clip is not listed).
 
-    A cut is a frame whose colour histogram (8 levels a channel) shares less than 55% with the frame before. A flash or
+    A cut is a frame whose colour histogram (8 levels a channel) shares less than 75% with the frame before. A flash or
     a few blank frames after which the old picture comes back within a second are not cuts.
     """
     shots = _Shots()
@@ -149,8 +150,8 @@ class _Shots:
 
     def __init__(self) -> None:
         self.shot_of: list[int] = []
-        self._previous: NDArray[np.float32] | None = None
-        self._left: tuple[int, int, NDArray[np.float32]] | None = None  # frame, shot and look before the last cut
+        self._previous: NDArray[Any] | None = None
+        self._left: tuple[int, int, NDArray[Any]] | None = None  # frame, shot and look before the last cut
 
     def step(self, number: int, frame: Frame) -> int:
         small = cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA)
@@ -182,7 +183,7 @@ class _Shots:
         return edges[place - 1], edges[place]
 
 
-def _distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def _distance(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.abs(a - b).sum() / 2)
 
 

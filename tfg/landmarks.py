@@ -69,7 +69,7 @@ class DlibBackend:
         shape = self._predictor(frame, rectangle)
         return np.array([(p.x, p.y) for p in shape.parts()], np.float32)
 
-    def _run(self, grey: NDArray[np.uint8], scale: float, threshold: float) -> list[Box]:
+    def _run(self, grey: NDArray[Any], scale: float, threshold: float) -> list[Box]:
         if scale != 1:
             grey = cv2.resize(
                 grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
