@@ -95,6 +95,14 @@ def test_avhubert_features_are_those_of_the_network_on_crop_and_filterbank() -> 
     assert heard.dtype == np.float32
 
 
+def test_gradients_pass_through_an_expert_that_has_scored_before() -> None:
+    expert = AVHubertExpert(tiny.hubert(), "tiny")
+    expert.clip_features(tiny.clip(10), tiny.track(0, 10))
+    video = torch.rand(1, 10, 88, 88, requires_grad=True)
+    expert.model.features(video=video).square().sum().backward()
+    assert video.grad.abs().sum() > 0
+
+
 def test_a_track_of_a_part_gives_the_features_of_that_part() -> None:
     clip, expert = tiny.clip(40), AVHubertExpert(tiny.hubert(), "tiny")
     inside = expert.clip_features(clip, tiny.track(10, 35))

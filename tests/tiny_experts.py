@@ -19,7 +19,7 @@ from tfg.faces import FaceTrack
 SIZE = 128
 HUBERT = AVHubertConfig(
     width=4, video_pool=4, embed_dim=16, layers=2, heads=2, ffn_dim=32,
-    pos_kernel=8, pos_groups=2, final_dim=8, n_classes=6,
+    pos_kernel=8, pos_groups=2, final_dim=8, n_classes=6, dropout=0.0, layerdrop=0.0,
 )  # fmt: skip
 SYNCNET = SyncNetConfig(
     image_size=112, lip_widths=(4, 4, 4, 4, 4, 8), audio_widths=(4, 4, 4, 4, 4, 8), embed_dim=12,
@@ -56,7 +56,9 @@ def clip(frames: int = 60, seed: int = 0) -> Clip:
     return Clip(pictures, sound, source="noise")
 
 
-def track(start: int, stop: int, at: float = 64, observed: np.ndarray | None = None, score: float = 1.0) -> FaceTrack:
+def track(
+    start: int, stop: int, at: float = 64, observed: np.ndarray | None = None, prominence: float = 1.0
+) -> FaceTrack:
     """A still face centred at ``x = at``: stable points of a plausible face, the mouth below."""
     random = np.random.default_rng(0)
     points = random.uniform(-20, 20, (68, 2)) + np.array((at, 64))
@@ -67,9 +69,8 @@ def track(start: int, stop: int, at: float = 64, observed: np.ndarray | None = N
         start=start,
         stop=stop,
         landmarks=np.repeat(points[None], n, 0).astype(np.float32),
-        boxes=np.tile(np.float32([at - 25, 35, at + 25, 100]), (n, 1)),
         observed=np.ones(n, bool) if observed is None else observed,
-        score=score,
+        prominence=prominence,
     )
 
 

@@ -42,7 +42,7 @@ def prepare_grid(
     from tfg.datasets.prepare import Source, prepare
 
     clips = grid.clips(talker, corpus)
-    chosen = clips if part is Part.all else grid.split(clips, part.value)
+    chosen = clips if part is Part.all else grid.split(clips, "val" if part is Part.val else "train")
     folder = out / (f"grid-{talker}" if part is Part.all else f"grid-{talker}-{part.value}")
     _say(folder, len(chosen), prepare([Source(clip.path, clip.name) for clip in chosen], folder, workers))
 

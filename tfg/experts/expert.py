@@ -67,7 +67,7 @@ def chunks(frames: int, whole: int = WHOLE, context: int = CONTEXT) -> list[tupl
 class AVHubertExpert:
     """AV-HuBERT with its mouth crop and filterbank.
 
-    :param model: any size; put into eval mode, its weights frozen.
+    :param model: any size; the expert uses its frozen copy, through which gradients still reach the inputs.
     :param name: as it shall appear in results.
     :param layer: None for the last layer with the final layer norm, or ``1..layers`` (:meth:`AVHubert.features`).
     :param provenance: added to :attr:`protocol`, such as the weights' sha256.
@@ -76,7 +76,7 @@ class AVHubertExpert:
     def __init__(
         self, model: AVHubert, name: str, layer: int | None = None, provenance: dict[str, Any] | None = None
     ) -> None:
-        self.model = model.eval().requires_grad_(False)
+        self.model = model.freeze()
         self.name = name
         self.layer = layer
         config = model.config
@@ -223,8 +223,8 @@ class SyncNetExpert:
     def _scale(self, embeddings: Float) -> Float:
         if not self.normalise:
             return embeddings
-        norms: Float = np.linalg.norm(embeddings, axis=1, keepdims=True)
-        return embeddings / np.maximum(norms, np.float32(1e-8))
+        norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return np.asarray(embeddings / np.maximum(norms, 1e-8), np.float32)
 
 
 def _overlapping(blocks: Iterator[Frames], size: int = _BLOCK) -> Iterator[Frames]:
@@ -303,15 +303,9 @@ def _device(name: str) -> torch.device:
 
 
 def _avhubert_config(checkpoint: Checkpoint) -> AVHubertConfig:
-    if "config" in checkpoint.card and "embed_dim" in checkpoint.card["config"]:
+    if "embed_dim" in checkpoint.card.get("config", {}):
         return AVHubertConfig(**_known_fields(AVHubertConfig, checkpoint))
-    sizes = {"mini": AVHubertConfig.mini, "base": AVHubertConfig.base, "large": AVHubertConfig.large}
-    if checkpoint.size not in sizes:
-        raise CheckpointError(
-            f"{checkpoint.source}: an AV-HuBERT of none of the known sizes ({', '.join(sizes)}); "
-            "put its AVHubertConfig into the card's `config` (tfg.experts.save_weights)"
-        )
-    return sizes[checkpoint.size]()
+    return AVHubertConfig.from_state_dict(checkpoint.state_dict)
 
 
 def _syncnet_config(checkpoint: Checkpoint) -> SyncNetConfig:

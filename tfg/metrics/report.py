@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfg.clip import FPS, SAMPLES_PER_FRAME, VideoSource
-from tfg.errors import FeatureError, MetricError
+from tfg.errors import FeatureError, MetricError, NoFaceError
 from tfg.experts.expert import WHOLE, AVHubertExpert, SyncNetExpert, load_expert
 from tfg.faces import FaceTrack, track_faces
 from tfg.media import open_clip
@@ -177,6 +177,11 @@ class _Seen:
             self.video = _open(source)
         with watch("track faces"):
             self.tracks = track_faces(self.video)
+        if not self.tracks:
+            raise NoFaceError(
+                f"{self.video.source or 'the clip'}: no face in any of its {self.video.n_frames} frames; expected one, "
+                "roughly frontal, to score: crop the video to the speaker"
+            )
         self.track = self.tracks[0]
         with watch("mouth crops"):
             self.fbank, self.mouth = hubert.inputs(self.video, self.track)
