@@ -46,7 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             face[:, 60:80, 40:72] -= (90 * opening).astype(np.uint8)[:, None, None, None]
             loud = np.repeat(opening, 4)[: 4 * frames - 1, None]
             np.savez(
-                folder / f"clip{i}.npz", mouth=mouth, face=face,
+                folder / f"{part}{i}.npz", mouth=mouth, face=face,
                 fbank=np.tile(opening[:, None], (1, 104)) * np.linspace(-1, 1, 104, dtype=np.float32),
                 mfcc=(loud * np.linspace(1, 3, 13) + random.normal(0, 0.1, (4 * frames - 1, 13))).astype(np.float32),
             )  # fmt: skip
@@ -57,7 +57,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def avhubert_recipe() -> avhubert.AVHubertRecipe:
     recipe = read_recipe("avhubert-mini", avhubert.AVHubertRecipe)
     return dataclasses.replace(
-        recipe, train=("train",), validate="val", steps=(4, 4), clusters=(4, 6), feature_layer=1, batch_size=3,
+        recipe, train=("train", "train+val"), validate="val", steps=(4, 4), clusters=(4, 6), feature_layer=1, batch_size=3,
         clip_frames=22, audio_mask_length=4, video_mask_length=3, precision="32-true",
     )  # fmt: skip
 
@@ -223,7 +223,7 @@ def test_masked_prediction_learns_what_can_be_learnt(data: Path, avhubert_recipe
 
 
 def test_padding_changes_neither_loss_nor_labels(data: Path, avhubert_recipe: avhubert.AVHubertRecipe) -> None:
-    clip = prepared.load(data / "train", ["clip0"])  # 20 frames, examples have 22
+    clip = prepared.load(data / "train", ["train0"])  # 20 frames, examples have 22
     recipe = dataclasses.replace(avhubert_recipe, brightness=0.0, contrast=0.0)
     batch = avhubert.make_batch(clip, [np.ones(20, np.int64)], recipe, np.random.default_rng(0))
     assert batch.padding[0].tolist() == [False] * 20 + [True] * 2
@@ -232,7 +232,7 @@ def test_padding_changes_neither_loss_nor_labels(data: Path, avhubert_recipe: av
 
 
 def test_syncnet_windows_hold_the_sound_of_their_frames(data: Path, syncnet_recipe: syncnet.SyncNetRecipe) -> None:
-    clips = prepared.load(data / "train", ["clip1", "clip2", "clip3"])
+    clips = prepared.load(data / "train", ["train1", "train2", "train3"])
     recipe = dataclasses.replace(syncnet_recipe, jitter=0, brightness=0.0, contrast=0.0)
     windows = syncnet.make_windows(clips, recipe, np.random.default_rng(0))
     assert windows.lips.shape == (3, 3, 5, 112, 112)

@@ -1,7 +1,7 @@
 """Training AV-HuBERT from scratch by masked cluster prediction, at a size that a laptop can afford.
 
 The published recipe (Shi et al., ICLR 2022), scaled down, with three departures that a small budget needs:
-two iterations instead of five; modality dropout from the first one; each iteration starts from the network of the one
+three iterations instead of five; modality dropout from the first one; each iteration starts from the network of the one
 before it (the output layer alone is new) instead of from scratch.
 
 One iteration:
@@ -45,7 +45,7 @@ MEAN, STD = 0.421, 0.165  # grey levels of aligned mouth crops, as published
 class AVHubertRecipe:
     """What defines a run. Folders are names of prepared folders under the data folder."""
 
-    train: tuple[str, ...]
+    train: tuple[str, ...]  # of each iteration; several folders are joined by "+"
     validate: str
     steps: tuple[int, ...]  # optimiser steps of each iteration
     clusters: tuple[int, ...]  # labels of each iteration
@@ -185,16 +185,20 @@ def train(
     :raises TrainingError: too few clips, a loss that is not finite, or a checkpoint of another recipe.
     :raises DataError: a folder is not prepared.
     """
+    if not len(recipe.train) == len(recipe.steps) == len(recipe.clusters):
+        raise TrainingError("the recipe's train, steps and clusters differ in length; expected one entry per iteration")
     if config.n_classes < max(recipe.clusters):
         raise TrainingError(f"the network has {config.n_classes} classes, the recipe asks for {max(recipe.clusters)}")
     out.mkdir(parents=True, exist_ok=True)
     fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
     torch.manual_seed(recipe.seed)
     model = AVHubert(config)
-    clips = [c for part in recipe.train for c in prepared.load(data / part, prepared.names(data / part))]
     held_out = prepared.load(data / recipe.validate, prepared.names(data / recipe.validate))
     described = {"recipe": json.loads(json.dumps(dataclasses.asdict(recipe))), "config": dataclasses.asdict(config)}
-    for iteration, steps in enumerate(recipe.steps):
+    for iteration, (steps, parts) in enumerate(zip(recipe.steps, recipe.train, strict=True)):
+        clips = [c for part in parts.split("+") for c in prepared.load(data / part, prepared.names(data / part))]
+        if len({c.name for c in clips}) < len(clips):
+            raise TrainingError(f"{parts} hold clips of the same name; labels are kept by name: prepare under others")
         labels = _labels_once(out / f"labels{iteration}.npz", model, clips, recipe, iteration)
         if iteration > 0:
             torch.manual_seed(recipe.seed + iteration)
@@ -218,7 +222,7 @@ def train(
                 batch = make_batch([clips[i] for i in chosen], [labels[i] for i in chosen], recipe, random)
                 batch = Batch(*(t.to(fabric.device) for t in dataclasses.astuple(batch)))
                 loop.set_learning_rate(optimizer, loop.one_cycle(step, steps, recipe.learning_rate))
-                loss, accuracy = prediction_loss(wrapped, batch, recipe, random)  # type: ignore[arg-type]
+                loss, accuracy = prediction_loss(wrapped, batch, recipe, random)
                 loop.check_loss(loss, step)
                 fabric.backward(loss)
                 torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)

@@ -84,7 +84,8 @@ def publish(
         model: nn.Module = AVHubert(AVHubertConfig(**config))
         evaluate = avhubert.evaluate
     elif kind == "syncnet":
-        model = SyncNet(SyncNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}))
+        sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+        model = SyncNet(SyncNetConfig(**sizes))
         evaluate = syncnet.evaluate
     else:
         raise TrainingError(f"kind is {kind!r}; expected 'avhubert' or 'syncnet'")
@@ -99,7 +100,7 @@ def publish(
         "config": config,
         "parameters": sum(p.numel() for p in model.parameters()),
         "stored_as": "float16, used as float32",
-        "data": {folder: len(prepared.names(data / folder)) for folder in recipe["train"]},
+        "data": {folder: len(prepared.names(data / folder)) for folder in _folders(recipe["train"])},
         "recipe": recipe,
         "command": command,
         "commit": commit(),
@@ -110,6 +111,10 @@ def publish(
     }
     save_weights(half, target, card)
     return card
+
+
+def _folders(train: Sequence[str]) -> list[str]:
+    return sorted({folder for entry in train for folder in entry.split("+")})
 
 
 def _minutes(log: Path) -> float:

@@ -143,7 +143,7 @@ def train(
             windows = make_windows([clips[i] for i in chosen], recipe, random)
             windows = Windows(*(t.to(fabric.device) for t in (windows.lips, windows.own, windows.other)))
             loop.set_learning_rate(optimizer, loop.one_cycle(step, recipe.steps, recipe.learning_rate))
-            loss, accuracy = pair_loss(wrapped, windows)  # type: ignore[arg-type]
+            loss, accuracy = pair_loss(wrapped, windows)
             loop.check_loss(loss, step)
             fabric.backward(loss)
             fabric_optimizer.step()
