@@ -6,8 +6,8 @@ Nothing is approximated: every step is an identity of real numbers, so features 
 1. Batch norm in evaluation is a fixed scale and shift per channel: both go into the convolution before it.
 2. PReLU with slopes >= 0 keeps order, so it commutes with max pooling: pool first, a quarter of the values remain.
 3. The spectrum of the positional convolution is computed once.
-4. A linear map over ``(B, T, D)`` is a convolution with kernel 1. PyTorch's CPU convolutions run in oneDNN, which is up
-   to twice as fast as its BLAS (AMD processors; elsewhere they are about equal).
+4. Linear maps on a CPU go through oneDNN with weights packed once. PyTorch sends float32 products to its BLAS instead,
+   which on AMD processors takes more than twice as long. It costs a second copy of these weights in memory.
 5. Dropout and layer drop are gone, so that a training loop that calls ``train()`` on all it holds changes nothing.
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,17 +40,40 @@ class FrozenPositionConv(PositionConv):
         return self.spectrum
 
 
-class PointwiseConv(nn.Module):
-    """A frozen `torch.nn.Linear` over ``(B, T, D)``; on a CPU as a convolution over time with kernel 1."""
+class FrozenLinear(nn.Module):
+    """A `torch.nn.Linear` with gradients to its input only; on a CPU its weight is packed for oneDNN."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
+        self._packed: tuple[Tensor, Tensor] | None = None
+
+    def packed(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias in oneDNN's own layout, made at the first use."""
+        if self._packed is None:
+            self._packed = self.weight.detach().to_mkldnn(), self.bias.detach().to_mkldnn()
+        return self._packed
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_packed": None}  # a packed tensor can be neither copied nor pickled: pack again
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or not torch.backends.mkldnn.is_available():
             return F.linear(x, self.weight, self.bias)
-        return F.conv1d(x.transpose(1, 2), self.weight[:, :, None], self.bias).transpose(1, 2)
+        return _PackedProduct.apply(x, self)
+
+
+class _PackedProduct(torch.autograd.Function):
+    """``x @ weight.T + bias`` with packed weights, for which PyTorch itself has no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, linear: FrozenLinear) -> Tensor:
+        ctx.linear = linear
+        return F.linear(x.float().to_mkldnn(), *linear.packed()).to_dense()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad @ ctx.linear.weight, None
 
 
 def freeze(model: AVHubert) -> AVHubert:
@@ -73,7 +97,7 @@ def freeze(model: AVHubert) -> AVHubert:
             _fold_block(module)
         for name, child in module.named_children():
             if isinstance(child, nn.Linear):
-                setattr(module, name, PointwiseConv(child))
+                setattr(module, name, FrozenLinear(child))
     resnet = frozen.feature_extractor_video.resnet
     resnet.frontend3D = _fold_frontend3d(resnet.frontend3D)
     resnet.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

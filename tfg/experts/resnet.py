@@ -44,6 +44,23 @@ class StackedFrameConv(nn.Conv3d):
         return F.conv2d(images, self.weight.squeeze(1), self.bias, stride=2, padding=3)
 
 
+class ChannelPReLU(nn.PReLU):
+    """PReLU with one slope per channel: ``x`` where positive, ``slope * x`` elsewhere.
+
+    The gradient in PyTorch costs a CPU more than the convolutions around it. ``relu(x) + slope * (x - relu(x))`` is
+    the same function made of operations that are fast, on rows that hold whole image lines with their channels.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or not (torch.is_grad_enabled() and x.requires_grad):
+            return super().forward(x)
+        images, channels, height, width = x.shape
+        rows = x.permute(0, 2, 3, 1).reshape(images * height, width * channels)
+        positive = F.relu(rows)
+        y = torch.addcmul(positive, rows - positive, self.weight.to(x.dtype).repeat(width))
+        return y.view(images, height, width, channels).permute(0, 3, 1, 2)
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with a shortcut around them; each channel has its own PReLU slope."""
 
@@ -51,10 +68,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1, bias=False)
         self.bn1: nn.Module = nn.BatchNorm2d(width)
-        self.relu1 = nn.PReLU(width)
+        self.relu1 = ChannelPReLU(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2: nn.Module = nn.BatchNorm2d(width)
-        self.relu2 = nn.PReLU(width)
+        self.relu2 = ChannelPReLU(width)
         self.downsample: nn.Module | None = None
         if stride != 1 or width_in != width:
             self.downsample = nn.Sequential(
@@ -98,7 +115,7 @@ class VisualFrontEnd(nn.Module):
         super().__init__()
         self.video_pool = video_pool
         self.frontend3D = nn.Sequential(
-            StackedFrameConv(width), nn.BatchNorm2d(width), nn.PReLU(width), nn.MaxPool2d(3, stride=2, padding=1)
+            StackedFrameConv(width), nn.BatchNorm2d(width), ChannelPReLU(width), nn.MaxPool2d(3, stride=2, padding=1)
         )
         self.trunk = ResNet18Trunk(width)
         for module in self.modules():
