@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfg import audio, crops, datasets, errors, experts, faces, media, metrics, training
+    from tfg import audio, crops, datasets, errors, experts, faces, media, metrics, plots, training
     from tfg.clip import Clip
     from tfg.crops import mouth_crops, mouth_video
     from tfg.errors import TfgError
@@ -43,7 +43,7 @@ _NAMES = {
     "track_faces": "tfg.faces",
     "write_clip": "tfg.media",
 }
-_MODULES = ("audio", "crops", "datasets", "errors", "experts", "faces", "media", "metrics", "training")
+_MODULES = ("audio", "crops", "datasets", "errors", "experts", "faces", "media", "metrics", "plots", "training")
 
 __all__ = [
     "Clip",
@@ -63,6 +63,7 @@ __all__ = [
     "mouth_crops",
     "mouth_video",
     "open_clip",
+    "plots",
     "read_clip",
     "score",
     "track_face",
