@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,7 +51,8 @@ def test_every_number_equals_the_metric_on_the_experts_features(tracks: list, ex
         assert found[f"lse_d_{name}"] == pytest.approx(result.lse_d)
         assert found[f"lse_c_{name}"] == pytest.approx(result.lse_c)
         assert found[f"offset_{name}"] == result.offset
-        assert found[f"offset_{name}_words"] == result.words
+        none = "none found within 600 ms" if abs(result.offset) == 15 else result.words
+        assert found[f"offset_{name}_words"] == none
 
 
 def test_a_report_is_json_and_names_experts_protocol_and_time(tracks: list, experts: dict) -> None:
@@ -73,6 +75,20 @@ def test_sound_8_frames_late_lowers_avs_u_and_has_its_delay_named(tracks: list) 
     assert late["offset_avs"] == -8
     assert late["offset_avs_words"] == "audio 320 ms late"
     assert late["avs_u_at_offset"] > late["avs_u"]
+
+
+def test_sound_of_another_video_is_said_to_be_out_of_any_sync(tracks: list) -> None:
+    found = report.score(tiny.clip(150), expert=tiny.Oracle(tiny.clip(150, seed=7)), syncnet=None)
+    assert warned(found, "AV-HuBERT finds no clear sync: AVS_u peaks at")
+
+
+def test_a_delay_at_the_border_of_the_search_is_not_named(tracks: list) -> None:
+    rising = np.cumsum(np.ones((100, 1)), 0)
+    spiral = np.hstack([np.cos(rising / 60), np.sin(rising / 60)]).astype(np.float32)
+    out: dict = {"warnings": [], "not_computed": {}}
+    report._score_alone(out, SimpleNamespace(audio_feats=spiral[:-20], video_feats=spiral[20:]), 0)
+    assert out["offset_avs"] == -15
+    assert out["offset_avs_words"] == "none found within 600 ms"
 
 
 def test_the_same_video_as_reference_gives_1(tracks: list, experts: dict) -> None:
@@ -122,7 +138,8 @@ def warned(found: dict, text: str) -> bool:
 
 
 def test_a_good_clip_has_no_warning(tracks: list, experts: dict) -> None:
-    assert report.score(tiny.clip(60), **experts)["warnings"] == []
+    clip = tiny.clip(60)
+    assert report.score(clip, expert=tiny.Oracle(clip), syncnet=experts["syncnet"])["warnings"] == []
 
 
 def test_a_clip_under_a_second_is_doubted(tracks: list, experts: dict) -> None:

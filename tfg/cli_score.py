@@ -58,17 +58,17 @@ def score(
         raise DataError(f"{video} and {reference}: expected two videos or two folders")
     to_stdout = "-" in (str(json_file), str(csv_file))
     console = Console(stderr=to_stdout)
-    options = {
-        "expert": load_expert(expert, device),
-        "syncnet": None if syncnet == "none" else load_expert(syncnet, device),
-        "seed": seed,
-    }
+    options: dict[str, Any] = {"expert": expert, "syncnet": syncnet, "device": device, "seed": seed}
+    if syncnet == "none":
+        options["syncnet"] = None
     if video.is_dir():
+        for role in ("expert", "syncnet"):  # once, not for every clip
+            options[role] = options[role] and load_expert(options[role], device)
         found = _folder(video, reference, options)
         clips, failed = found["clips"], found["failed"]
         console.print(folder_table(found))
     else:
-        found = score_one(video, reference, **options)  # type: ignore[arg-type]
+        found = score_one(video, reference, **options)
         clips, failed = [found], {}
         console.print(clip_table(found))
     for clip in clips:
@@ -148,7 +148,7 @@ def folder_table(found: Scores) -> Table:
     if any("avs_m" in clip for clip in clips):
         keys |= {"AVS_u reference": "avs_u_reference", "AVS_m": "avs_m", "AVS_v": "avs_v"}
     protocols = _LSE if any(clip["syncnet"] for clip in clips) else ()
-    table.add_column("video", overflow="fold")
+    table.add_column("video", overflow="fold", min_width=16)
     for title in (*keys, "delay by AVS", *(f"LSE-D, C {name}" for name in protocols)):
         table.add_column(title, justify="right")
     if protocols:

@@ -30,11 +30,12 @@ from tfg.errors import FeatureError, MetricError, NoFaceError
 from tfg.experts.expert import WHOLE, AVHubertExpert, SyncNetExpert, load_expert
 from tfg.faces import FaceTrack, track_faces
 from tfg.media import open_clip
-from tfg.metrics.lse import LSEResult, lse, lse_unbiased
+from tfg.metrics.lse import VSHIFT, LSEResult, lse, lse_unbiased
 from tfg.metrics.sync import MIN_SHIFT, avs_m, avs_u, avs_v, chance_level, offset_search, offset_words
 
 MIN_TRACK = 100  # frames; the peers' tracks protocol keeps only longer tracks
 IN_MEMORY = 2**30  # bytes of frames up to which a video is read whole, otherwise decoded once per pass
+PROMINENT = 4.5  # standard deviations that a peak over delays must rise to be believed
 SILENCE = -50.0  # dBFS, RMS of one frame's sound
 
 Float = NDArray[np.float32]
@@ -57,7 +58,7 @@ PROTOCOLS = {
 # ---- SyncNet's protocols ------------------------------------------------------------------------------------------
 
 
-def lse_lrs(video: VideoSource, expert: SyncNetExpert, vshift: int = 15) -> LSEResult:
+def lse_lrs(video: VideoSource, expert: SyncNetExpert, vshift: int = VSHIFT) -> LSEResult:
     """The "LRS" protocol: whole frames, squashed; zero padding counted.
 
     :raises FeatureError: fewer than 6 frames.
@@ -66,7 +67,11 @@ def lse_lrs(video: VideoSource, expert: SyncNetExpert, vshift: int = 15) -> LSER
 
 
 def lse_tracks(
-    video: VideoSource, expert: SyncNetExpert, tracks: Sequence[FaceTrack], vshift: int = 15, min_track: int = MIN_TRACK
+    video: VideoSource,
+    expert: SyncNetExpert,
+    tracks: Sequence[FaceTrack],
+    vshift: int = VSHIFT,
+    min_track: int = MIN_TRACK,
 ) -> list[tuple[FaceTrack, LSEResult]]:
     """The "real videos" protocol: each track of more than ``min_track`` frames by itself; zero padding counted.
 
@@ -76,7 +81,7 @@ def lse_tracks(
     return [(track, lse(*expert.clip_embeddings(video, track), vshift)) for track in long]
 
 
-def lse_face(video: VideoSource, expert: SyncNetExpert, track: FaceTrack, vshift: int = 15) -> LSEResult:
+def lse_face(video: VideoSource, expert: SyncNetExpert, track: FaceTrack, vshift: int = VSHIFT) -> LSEResult:
     """One face at any length, without the comparisons with zero padding.
 
     :raises FeatureError: fewer than 6 frames.
@@ -261,6 +266,7 @@ def _chance_shift(frames: int) -> int:
 
 
 def _with_chance(out: Scores, name: str, metric: Callable[..., Any], a: Float, b: Float, seed: int) -> None:
+    """Enter a metric and its chance level."""
     out[name] = float(metric(a, b))
     shift = _chance_shift(len(a))
     if shift < 1:
@@ -278,13 +284,21 @@ def _score_alone(out: Scores, seen: _Seen, seed: int) -> None:
     _with_chance(out, "avs_u", avs_u, seen.audio_feats, seen.video_feats, seed)
     found = offset_search(seen.audio_feats, seen.video_feats)
     out["avs_u_at_offset"] = found.peak
-    _offset(out, "avs", found.offset)
+    _offset(out, "avs", found.offset, int(found.offsets[-1]))
+    if found.prominence < PROMINENT:
+        out["warnings"].append(
+            f"AV-HuBERT finds no clear sync: AVS_u peaks at {found.peak:.3f} over delays of up to 15 frames, only "
+            f"{found.prominence:.1f} standard deviations above the rest: neither AVS_u nor that delay says much here"
+        )
 
 
-def _offset(out: Scores, name: str, frames: int | None) -> None:
+def _offset(out: Scores, name: str, frames: int | None, reach: int = VSHIFT) -> None:
+    """An offset in frames, ms and words; at the border of the search there is no peak, so the words claim none."""
     out[f"offset_{name}"] = frames
     out[f"offset_{name}_ms"] = None if frames is None else frames * 1000 / FPS
     out[f"offset_{name}_words"] = None if frames is None else offset_words(frames)
+    if frames is not None and abs(frames) == reach > 0:
+        out[f"offset_{name}_words"] = f"none found within {reach * 1000 / FPS:.0f} ms"
 
 
 def _score_against(out: Scores, seen: _Seen, other: _Seen, hubert: AVHubertExpert, seed: int) -> None:

@@ -143,7 +143,19 @@ def chance_level(
     n: int = 20,
     min_shift: int = MIN_SHIFT,
 ) -> float:
-    """The value of ``metric`` when nothing is in sync: the mean over ``n`` mismatched pairs.
+    """The value of ``metric`` when nothing is in sync: the mean of :func:`chance_values`, whose parameters it takes."""
+    return float(chance_values(metric, a, b, seed, n, min_shift).mean())
+
+
+def chance_values(
+    metric: Metric,
+    a: Features | Sequence[Features],
+    b: Features | Sequence[Features],
+    seed: int = 0,
+    n: int = 20,
+    min_shift: int = MIN_SHIFT,
+) -> NDArray[np.float64]:
+    """``metric`` of ``n`` mismatched pairs: what it gives when nothing is in sync.
 
     Two ways to mismatch, chosen by what is given:
 
@@ -156,8 +168,9 @@ def chance_level(
     :param a: features, or a list of one array per clip.
     :param b: the same, in the same order.
     :param seed: of the random choice of shifts or clips.
+    :param n: pairs to draw.
     :param min_shift: frames; 25 (one second) is far beyond the few frames over which speech still resembles itself.
-    :returns: the mean over the mismatched pairs.
+    :returns: one value per mismatched pair, at most ``n``.
     :raises MetricError: a clip shorter than ``2 * min_shift``, or fewer than two clips in a list.
     """
     if n < 1:
@@ -176,17 +189,14 @@ def chance_level(
                 f"{2 * min_shift}: pass a smaller min_shift, or lists of features of several clips"
             )
         chosen = shifts if len(shifts) <= n else draw.choice(shifts, n, replace=False)
-        return float(np.mean([metric(x, torch.roll(y, int(shift), 0)) for shift in chosen]))
+        return np.array([metric(x, torch.roll(y, int(shift), 0)) for shift in chosen])
     clips_a, clips_b = list(a), list(b)
     if len(clips_a) != len(clips_b) or len(clips_a) < 2:
         raise MetricError(
             f"there are {len(clips_a)} and {len(clips_b)} clips; expected two lists of the same length, at least 2"
         )
-    values = []
-    for _ in range(n):
-        i, j = draw.choice(len(clips_a), 2, replace=False)
-        values.append(metric(*_trim(clips_a[i], clips_b[j])))
-    return float(np.mean(values))
+    pairs = [draw.choice(len(clips_a), 2, replace=False) for _ in range(n)]
+    return np.array([metric(*_trim(clips_a[i], clips_b[j])) for i, j in pairs])
 
 
 class OffsetSearch(NamedTuple):
@@ -196,6 +206,18 @@ class OffsetSearch(NamedTuple):
     peak: float  #: mean cosine similarity at that offset
     offsets: NDArray[np.int64]  #: the offsets tried, ascending
     similarity: NDArray[np.float64]  #: mean cosine similarity at each of them
+
+    @property
+    def prominence(self) -> float:
+        """How far the peak rises above the offsets 5 or more frames away from it, in their standard deviations.
+
+        Of unrelated sequences (smoothed noise, 75 to 500 frames) half reach 2.4, one in twenty 4.5. NaN when the
+        search was too short to tell.
+        """
+        far = self.similarity[np.abs(self.offsets - self.offset) >= 5]
+        if len(far) < 8:
+            return float("nan")
+        return float((self.peak - far.mean()) / max(far.std(), 1e-9))
 
 
 def offset_search(audio_feats: Features, video_feats: Features, max_offset: int = 15) -> OffsetSearch:
