@@ -88,7 +88,7 @@ def make(name: str) -> tuple[Clip, dict[str, Any]]:
         "voice": f"flite {voice['voice']}, stretch {voice['stretch']:g}, size {voice['size']:g}",
         "text": entry["text"],
         "split": entry["split"],
-        "phones": [[p.label, round(p.start, 4), round(p.end, 4)] for p in phones],
+        "phones": [[p.label, p.start, p.end] for p in phones],
         "phoneme": labels,
         "viseme": [viseme_of(label) for label in labels],
         "opening": np.round(opening, 4).astype(float).tolist(),

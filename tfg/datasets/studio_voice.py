@@ -53,8 +53,8 @@ def speak(text: str, voice: Voice) -> tuple[np.ndarray, list[Phone]]:
     audio = samples.astype(np.float32) / 32768
     ends = re.findall(r"(\S+?):([\d.]+)", done.stdout)
     phones, start = [], 0.0
-    for label, end in ends:
-        phones.append(Phone(label, start / voice.size, float(end) / voice.size))
+    for label, end in ends:  # rounded, so that a truth file holds exactly what was rendered
+        phones.append(Phone(label, round(start / voice.size, 4), round(float(end) / voice.size, 4)))
         start = float(end)
     if abs(start - len(audio) / rate) > 0.05:
         raise DataError(f"flite's phones end at {start:.3f} s, its audio at {len(audio) / rate:.3f} s: they do not fit")
