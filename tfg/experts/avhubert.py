@@ -79,10 +79,10 @@ class AVHubertConfig:
     def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> AVHubertConfig:
         """The configuration that a state dict (pre-trained or fine-tuned) was made with, read off its shapes.
 
-        Two numbers leave no trace in the shapes: for D and width of `mini`, `base` or `large` the number of heads and
-        ``video_pool`` are theirs, else heads of 64 values and no pooling are assumed.
+        Two numbers leave no trace in the shapes, the heads and ``video_pool``: they are those of `mini`, `base` or
+        `large`, whichever has this D and width.
 
-        :raises CheckpointError: an entry that every AV-HuBERT has is not there.
+        :raises CheckpointError: an entry that every AV-HuBERT has is missing, or D and width are none of the three.
         """
         entries, _ = encoder_entries(state_dict)
         try:
@@ -94,10 +94,13 @@ class AVHubertConfig:
         except KeyError as missing:
             raise CheckpointError(f"This is no AV-HuBERT that is known here: there is no entry {missing}") from None
         layers = sum(re.fullmatch(r"encoder\.layers\.\d+\.fc1\.weight", name) is not None for name in entries)
-        heads, video_pool = dim // 64, 1
-        for preset in (cls.mini(), cls.base(), cls.large()):
-            if (preset.embed_dim, preset.width) == (dim, width):
-                heads, video_pool = preset.heads, preset.video_pool
+        known = [p for p in (cls.mini(), cls.base(), cls.large()) if (p.embed_dim, p.width) == (dim, width)]
+        if not known:
+            raise CheckpointError(
+                f"This AV-HuBERT (D {dim}, width {width}, {layers} layers) is of no size known here, and shapes "
+                "do not tell its number of heads: write its AVHubertConfig out"
+            )
+        heads, video_pool = known[0].heads, known[0].video_pool
         return cls(
             width=width,
             video_pool=video_pool,
@@ -174,8 +177,8 @@ class PositionConv(nn.Module):
 
     def weight_spectrum(self) -> Tensor:
         """The normalised weight's spectrum, complex ``(k + 1, groups, D/groups in, D/groups out)``."""
-        direction = self.weight_v.float()
-        weight = direction * (self.weight_g.float() / direction.norm(dim=(0, 1), keepdim=True))
+        direction, length = at_least_float32(self.weight_v), at_least_float32(self.weight_g)
+        weight = direction * (length / direction.norm(dim=(0, 1), keepdim=True))
         spectrum = torch.fft.rfft(weight, n=2 * self.kernel).conj()  # conjugate: a correlation, not a convolution
         channels = weight.shape[1]
         return spectrum.view(self.groups, channels, channels, self.kernel + 1).permute(3, 0, 2, 1).contiguous()
@@ -184,13 +187,18 @@ class PositionConv(nn.Module):
         batch, time, dim = x.shape
         k, groups = self.kernel, self.groups
         blocks = -(-time // k)
-        padded = F.pad(x.float(), (0, 0, k // 2, (blocks + 1) * k - k // 2 - time))
+        padded = F.pad(at_least_float32(x), (0, 0, k // 2, (blocks + 1) * k - k // 2 - time))
         spectrum = torch.fft.rfft(padded.unfold(1, 2 * k, k))  # (B, blocks, D, k + 1)
         spectrum = spectrum.view(batch * blocks, groups, dim // groups, k + 1).permute(3, 1, 0, 2)
         mixed = (spectrum @ self.weight_spectrum()).permute(2, 1, 3, 0)  # (B*blocks, groups, D/groups, k + 1)
         y = torch.fft.irfft(mixed, n=2 * k)[..., :k]  # what lies beyond k has wrapped around
         y = y.reshape(batch, blocks, dim, k).transpose(2, 3).reshape(batch, blocks * k, dim)
         return y[:, :time].to(self.bias.dtype) + self.bias
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Fourier transforms know no half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class SelfAttention(nn.Module):

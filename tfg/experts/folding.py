@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tfg.experts.avhubert import AVHubert, PositionConv, SelfAttention
+from tfg.experts.avhubert import AVHubert, PositionConv, SelfAttention, at_least_float32
 from tfg.experts.resnet import ResidualBlock
 
 
@@ -33,11 +33,12 @@ class FrozenPositionConv(PositionConv):
     def __init__(self, trained: PositionConv) -> None:
         nn.Module.__init__(self)
         self.kernel, self.groups = trained.kernel, trained.groups
-        self.register_buffer("spectrum", trained.weight_spectrum().detach())
+        # as pairs of real numbers, which a change of type (half, double) does not tear apart
+        self.register_buffer("spectrum", torch.view_as_real(trained.weight_spectrum().detach()))
         self.register_buffer("bias", trained.bias.detach().clone())
 
     def weight_spectrum(self) -> Tensor:
-        return self.spectrum
+        return torch.view_as_complex(at_least_float32(self.spectrum))
 
 
 class FrozenLinear(nn.Module):
@@ -58,7 +59,7 @@ class FrozenLinear(nn.Module):
         return {**self.__dict__, "_packed": None}  # a packed tensor can be neither copied nor pickled: pack again
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        if x.device.type != "cpu" or self.weight.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
             return F.linear(x, self.weight, self.bias)
         return _PackedProduct.apply(x, self)
 
