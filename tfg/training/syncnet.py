@@ -67,15 +67,15 @@ def make_windows(clips: Sequence[prepared.PreparedClip], recipe: SyncNetRecipe, 
         start = int(random.integers(starts))
         far = np.flatnonzero(np.abs(np.arange(starts) - start) >= recipe.min_offset)
         face = clip.face[start : start + WINDOW]
-        dy, dx = random.integers(-recipe.jitter, recipe.jitter + 1, 2)
-        edge = recipe.jitter
-        wide = np.pad(face, ((0, 0), (edge, edge), (edge, edge), (0, 0)), mode="edge")
-        face = wide[:, edge + dy : edge + dy + size, edge + dx : edge + dx + size]
+        rows, columns = (np.arange(size) + shift for shift in random.integers(-recipe.jitter, recipe.jitter + 1, 2))
         if random.random() < 0.5:
-            face = face[:, :, ::-1]
+            columns = columns[::-1]
+        inside = (slice(None), rows.clip(0, size - 1)[:, None], columns.clip(0, size - 1)[None])
+        face = clip.face[start : start + WINDOW][inside]  # beyond the crop's edge its last pixels repeat
         gain = 1 + recipe.contrast * random.uniform(-1, 1)
         light = 255 * recipe.brightness * random.uniform(-1, 1)
-        lips[i] = np.clip((face[..., ::-1].astype(np.float32) - 128) * gain + 128 + light, 0, 255)
+        levels = ((np.arange(256) - 128) * gain + 128 + light).clip(0, 255).astype(np.float32)
+        lips[i] = levels[face[..., ::-1]]
         own[i, 0] = _columns(clip.mfcc, start)
         other[i, 0] = _columns(clip.mfcc, int(random.choice(far)))
     return Windows(torch.from_numpy(lips).permute(0, 4, 1, 2, 3), torch.from_numpy(own), torch.from_numpy(other))
