@@ -226,6 +226,27 @@ def test_a_folder_is_scored_and_a_clip_that_fails_is_listed(tracks: list, expert
     assert "lse_d_tracks" not in found["mean"]
 
 
+def test_two_processes_report_the_same_as_one(tmp_path: Path) -> None:
+    """The tracker is the real one here and finds no face in noise: the reasons must come back from the processes."""
+    videos(tmp_path, "a.mp4", "b.mp4")
+    names = dict(zip(("expert", "syncnet"), tiny.save(tmp_path / "weights"), strict=True))
+    one, two = (corpus.score_folder(tmp_path, **names, workers=n) for n in (1, 2))
+    assert one == two
+    assert list(one["failed"]) == [str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4")]
+    assert all("no face" in reason for reason in one["failed"].values())
+
+
+@pytest.mark.slow
+def test_two_processes_score_real_clips_as_one_does(grid_dir: Path, tmp_path: Path) -> None:
+    for path in sorted((grid_dir / "s1").glob("*.mp4"))[:2]:
+        (tmp_path / path.name).symlink_to(path)
+    names = dict(zip(("expert", "syncnet"), tiny.save(tmp_path / "weights"), strict=True))
+    one, two = (corpus.score_folder(tmp_path, **names, workers=n)["clips"] for n in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        for key in ("avs_u", "avs_u_chance", "lse_d_lrs", "lse_d_unbiased"):
+            assert a[key] == pytest.approx(b[key], abs=1e-5)
+
+
 def test_references_are_matched_by_place_then_by_stem(tmp_path: Path) -> None:
     for name in ("gen/m1/a.mp4", "gen/m1/b.mp4", "gen/m1/c.mp4", "real/m1/a.mov", "real/m2/a.mov", "real/x/b.avi"):
         path = tmp_path / name

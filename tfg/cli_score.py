@@ -35,6 +35,7 @@ def score(
     syncnet: Annotated[str, typer.Option(help="SyncNet, likewise; `none` leaves LSE out.")] = "syncnet-mini",
     device: Annotated[str, typer.Option(help="Where the experts run: cpu, cuda, mps.")] = "cpu",
     seed: Annotated[int, typer.Option(help="Of the mismatched pairs of the chance levels.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes for a folder; as many as cores is fastest.")] = 1,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write every number with its protocol; `-` for standard output.")
     ] = None,
@@ -47,7 +48,6 @@ def score(
     Exit code 1 when a clip of a folder could not be scored, 2 when nothing could be done.
     """
     from tfg.errors import DataError, MissingFileError
-    from tfg.experts.expert import load_expert
     from tfg.metrics.report import score as score_one
 
     if not video.exists():
@@ -62,9 +62,7 @@ def score(
     if syncnet == "none":
         options["syncnet"] = None
     if video.is_dir():
-        for role in ("expert", "syncnet"):  # once, not for every clip
-            options[role] = options[role] and load_expert(options[role], device)
-        found = _folder(video, reference, options)
+        found = _folder(video, reference, options | {"workers": workers})
         clips, failed = found["clips"], found["failed"]
         console.print(folder_table(found))
     else:
@@ -92,7 +90,7 @@ def _folder(folder: Path, reference: Path | None, options: dict[str, Any]) -> Sc
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("score", total=len(find_videos(folder)))
-        return score_folder(folder, reference, on_clip=lambda *_: bar.advance(task), **options)
+        return score_folder(folder, reference, **options, on_clip=lambda *_: bar.advance(task))
 
 
 def _number(value: float | None, digits: int = 3) -> str:
