@@ -164,7 +164,7 @@ class PositionConv(nn.Module):
     direction ``weight_v`` and, per tap j, a length ``weight_g`` (weight normalisation over all but the tap axis).
 
     With 128 taps the sum over j is cheaper as a product of spectra: time is cut into blocks of k outputs, each of which
-    needs 2k inputs (overlap-save), so the cost does not grow with the clip. It is the same sum to float32 rounding.
+    needs 2k inputs (overlap-save). It is the same sum to float32 rounding, and the cost per frame does not depend on T.
     """
 
     def __init__(self, dim: int, kernel: int, groups: int) -> None:
