@@ -19,11 +19,20 @@ Run = Annotated[Path, typer.Option(help="Folder of the run: checkpoints and log;
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
 
-class Part(StrEnum):
+class GridPart(StrEnum):
     """The fixed split of a GRID talker."""
 
     train = "train"
     val = "val"
+    all = "all"
+
+
+class StudioPart(StrEnum):
+    """The fixed split of the studio clips."""
+
+    train = "train"
+    val = "val"
+    test = "test"
     all = "all"
 
 
@@ -33,7 +42,7 @@ def prepare_grid(
     talker: Annotated[str, typer.Option(help="Talker, such as s1.")] = "s1",
     part: Annotated[
         Part, typer.Option(help="Every 20th clip is for validation; `all` for unseen talkers.")
-    ] = Part.train,
+    ] = GridPart.train,
     corpus: Annotated[Path | None, typer.Option(help="The corpus; by default $TFG_DATA/grid.")] = None,
     workers: Workers = None,
 ) -> None:
@@ -42,20 +51,26 @@ def prepare_grid(
     from tfg.datasets.prepare import Source, prepare
 
     clips = grid.clips(talker, corpus)
-    chosen = clips if part is Part.all else grid.split(clips, "val" if part is Part.val else "train")
-    folder = out / (f"grid-{talker}" if part is Part.all else f"grid-{talker}-{part.value}")
+    chosen = clips if part is GridPart.all else grid.split(clips, "val" if part is GridPart.val else "train")
+    folder = out / (f"grid-{talker}" if part is GridPart.all else f"grid-{talker}-{part.value}")
     _say(folder, len(chosen), prepare([Source(clip.path, clip.name) for clip in chosen], folder, workers))
 
 
 @prepare_app.command("studio")
-def prepare_studio(out: Out, workers: Workers = None) -> None:
-    """Prepare the embedded studio clips into OUT/studio."""
+def prepare_studio(
+    out: Out,
+    part: Annotated[
+        StudioPart, typer.Option(help="Clips for training, validation or test, or all.")
+    ] = StudioPart.train,
+    workers: Workers = None,
+) -> None:
+    """Prepare the embedded studio clips into OUT/studio-PART (OUT/studio for all)."""
     from tfg.datasets import studio
     from tfg.datasets.prepare import Source, prepare
 
-    clips = studio.clips()
-    folder = out / "studio"
-    _say(folder, len(clips), prepare([Source(Path(clip.path), clip.name) for clip in clips], folder, workers))
+    names = studio.names(None if part is StudioPart.all else part.value)
+    folder = out / ("studio" if part is StudioPart.all else f"studio-{part.value}")
+    _say(folder, len(names), prepare([Source(studio.path(name), name) for name in names], folder, workers))
 
 
 def _say(folder: Path, wanted: int, rejected: dict[str, str]) -> None:
