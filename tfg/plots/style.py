@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-DPI = 90  # of every figure: sharp enough in a page column, small enough for a repository
+DPI = 80  # of every figure: sharp enough in a page column, small enough for a repository
 
 #: Okabe and Ito's palette; SOUND and LIPS keep their colour through the book.
 SOUND, LIPS, TRUTH, ACCENT, MUTED = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777"
