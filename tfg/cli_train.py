@@ -41,7 +41,7 @@ def prepare_grid(
     out: Out,
     talker: Annotated[str, typer.Option(help="Talker, such as s1.")] = "s1",
     part: Annotated[
-        Part, typer.Option(help="Every 20th clip is for validation; `all` for unseen talkers.")
+        GridPart, typer.Option(help="Every 20th clip is for validation; `all` for unseen talkers.")
     ] = GridPart.train,
     corpus: Annotated[Path | None, typer.Option(help="The corpus; by default $TFG_DATA/grid.")] = None,
     workers: Workers = None,
