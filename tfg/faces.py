@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +20,9 @@ from tfg.landmarks import BackendName, Box, Frame, LandmarkBackend, Landmarks, b
 
 DETECT_EVERY = 12  # frames between detections of a face that is being followed
 MAX_GAP = 25  # frames (1 s) that may be bridged without seeing the face, as SyncNet's pipeline allows
-CUT_THRESHOLD = 0.25  # share of the colour histogram that must change between two frames; a talker moves 0.03 of it
+SEARCH_EVERY = 4  # frames between searches while there is no face at all
+CUT_COLOURS = 0.25  # share of the colour histogram that changes at a cut; a talker in close-up moves up to 0.06 of it
+CUT_LAYOUT = (0.12, 10.0)  # ... or less of it, when the 16 x 16 picture changes by this many levels as well
 _JUMP = 0.2  # landmarks moving by more than this share of the face in one frame are doubted
 _CHANGE = 22.0  # mean grey levels by which the inside of the box may change before it is looked at again
 
@@ -131,8 +132,9 @@ def track_faces(video: VideoSource, backend_name: BackendName = "dlib") -> list[
 def shot_cuts(video: VideoSource) -> list[int]:
     """The frames at which a new shot begins (the first frame of the clip is not listed).
 
-    A cut is a frame whose colour histogram (8 levels a channel) shares less than 75% with the frame before. A flash or
-    a few blank frames after which the old picture comes back within a second are not cuts.
+    A cut is a frame that differs from the one before by 25% of its colour histogram (8 levels a channel), or by 12%
+    and by 10 grey levels on average over a 16 x 16 thumbnail (two scenes of like colours). A flash or a few blank
+    frames after which the old picture comes back within a second are not cuts; a dissolve is not found.
     """
     shots = _Shots()
     for number, frame in enumerate(_frames(video)):
@@ -150,21 +152,20 @@ class _Shots:
 
     def __init__(self) -> None:
         self.shot_of: list[int] = []
-        self._previous: NDArray[Any] | None = None
-        self._left: tuple[int, int, NDArray[Any]] | None = None  # frame, shot and look before the last cut
+        self._previous: _Look | None = None
+        self._left: tuple[int, int, _Look] | None = None  # frame, shot and look before the last cut
 
     def step(self, number: int, frame: Frame) -> int:
-        small = cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA)
-        look = cv2.calcHist([small], [0, 1, 2], None, [8, 8, 8], [0, 256] * 3).ravel() / 4096
+        look = _Look.of(frame)
         if self._previous is None:
             shot = 0
-        elif _distance(look, self._previous) < CUT_THRESHOLD:
+        elif look.change(self._previous) < 1:
             shot = self.shot_of[-1]
         else:
             shot = max(self.shot_of) + 1
             if self._left is not None and number - self._left[0] <= MAX_GAP:
                 frame_left, shot_left, look_left = self._left
-                if _distance(look, look_left) < CUT_THRESHOLD / 2:
+                if look.change(look_left) < 0.5:
                     shot = shot_left
                     self.shot_of[frame_left + 1 :] = [shot] * (number - frame_left - 1)
             self._left = (number - 1, self.shot_of[-1], self._previous)
@@ -183,8 +184,24 @@ class _Shots:
         return edges[place - 1], edges[place]
 
 
-def _distance(a: NDArray[Any], b: NDArray[Any]) -> float:
-    return float(np.abs(a - b).sum() / 2)
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What is compared of two frames: their colours, and a thumbnail."""
+
+    colours: NDArray[np.float32]
+    thumbnail: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, frame: Frame) -> _Look:
+        small = cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA)
+        colours = cv2.calcHist([small], [0, 1, 2], None, [8, 8, 8], [0, 256] * 3).ravel()
+        return cls(colours.astype(np.float32) / 4096, cv2.resize(small, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32))
+
+    def change(self, other: _Look) -> float:
+        """How different two frames are; 1 or more is a cut."""
+        colours = float(np.abs(self.colours - other.colours).sum() / 2)
+        layout = float(np.abs(self.thumbnail - other.thumbnail).mean())
+        return max(colours / CUT_COLOURS, min(colours / CUT_LAYOUT[0], layout / CUT_LAYOUT[1]))
 
 
 @dataclass
@@ -226,6 +243,7 @@ class _Tracker:
         self.active: list[_Face] = []
         self.closed: list[_Face] = []
         self._last_detection = -DETECT_EVERY
+        self._shot = -1
 
     def step(self, number: int, frame: Frame, shot: int) -> None:
         followed: list[tuple[_Face, Landmarks, NDArray[np.float32]]] = []
@@ -238,7 +256,10 @@ class _Tracker:
                     followed.append((face, points, look))
                 else:
                     doubtful.append(face)
-        due = number - self._last_detection >= DETECT_EVERY or shot not in {f.shot for f in self.active}
+        faces_here = any(face.shot == shot for face in self.active)
+        since = number - self._last_detection
+        due = since >= (DETECT_EVERY if faces_here else SEARCH_EVERY) or shot != self._shot
+        self._shot = shot
         if due or doubtful:
             self._detect(number, frame, shot)
             self._last_detection = number
@@ -290,8 +311,8 @@ def _look(frame: Frame, box: Box) -> NDArray[np.float32]:
     height, width = frame.shape[:2]
     x0, x1 = np.clip([box[0], box[2]], 0, width - 1).astype(int)
     y0, y1 = np.clip([box[1], box[3]], 0, height - 1).astype(int)
-    inside = frame[y0 : y1 + 1, x0 : x1 + 1].mean(axis=2)
-    return np.asarray(cv2.resize(inside.astype(np.float32), (16, 16), interpolation=cv2.INTER_AREA))
+    small = cv2.resize(frame[y0 : y1 + 1, x0 : x1 + 1], (16, 16), interpolation=cv2.INTER_AREA)
+    return np.asarray(small.mean(axis=2, dtype=np.float32))
 
 
 def _plausible(face: _Face, points: Landmarks, look: NDArray[np.float32]) -> bool:

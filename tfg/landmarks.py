@@ -24,6 +24,8 @@ Landmarks = NDArray[np.float32]  # (68, 2), x and y in pixels
 BackendName = Literal["dlib", "mediapipe"]
 
 DETECTION_SIDE = 640  # frames are scaled so that their longer side has at most this many pixels before detection
+_SUREST_SIZE = 95.0  # width in pixels of a face to which dlib's detector responds best
+_WEAK = -0.6  # detector score that is believed where a face was a moment ago (0 elsewhere)
 
 
 class LandmarkBackend(Protocol):
@@ -37,8 +39,10 @@ class LandmarkBackend(Protocol):
 class DlibBackend:
     """dlib's frontal HOG detector and 68-point predictor (bundled by ``face_recognition_models``).
 
-    The detector finds faces of at least 80 pixels. Frames are first scaled to 640 pixels on the longer side; when that
-    shows nothing, to twice that (faces from about 1/16 of the longer side).
+    The detector finds faces of at least 80 pixels. Where nothing is expected yet, the whole frame is searched at 640
+    and at 1280 pixels on the longer side, but no more than twice its own size (faces from about 1/12 of the longer
+    side, and from 40 pixels). Where a face was before, it is looked for around that place, scaled to the size at which
+    the detector is surest, so that following costs the same at any resolution and sees faces of any size.
     """
 
     def __init__(self) -> None:
@@ -49,33 +53,51 @@ class DlibBackend:
         self._predictor = dlib.shape_predictor(str(_model_folder() / "shape_predictor_68_face_landmarks.dat"))
 
     def detect(self, frame: Frame, near: list[Box]) -> list[Box]:
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        scale = min(1.0, DETECTION_SIDE / max(grey.shape))
-        boxes = self._run(grey, scale, 0.0)
-        if near and not all(any(overlap(expected, box) > 0.3 for box in boxes) for expected in near):
-            # a face was here a moment ago: a weaker response is believed in that place
-            weak = self._run(grey, scale, -0.6)
-            boxes += [
-                box for box in weak
-                if any(overlap(box, e) > 0.4 for e in near) and all(overlap(box, b) < 0.3 for b in boxes)
-            ]  # fmt: skip
-        if not boxes:
-            boxes = self._run(grey, 2 * scale, 0.0)
+        scale = min(1.0, DETECTION_SIDE / max(frame.shape[:2]))
+        boxes = self._search(frame, scale)
+        for expected in near:
+            if all(overlap(expected, box) < 0.3 for box in boxes):
+                boxes += self._search_around(frame, expected)
+        if not near or not boxes:
+            finer = self._search(frame, 2 * scale)
+            boxes += [box for box in finer if all(overlap(box, other) < 0.3 for other in boxes)]
         return boxes
 
     def landmarks(self, frame: Frame, box: Box) -> Landmarks:
-        # one face is at most a few hundred pixels after scaling: the predictor samples points, so size costs nothing
-        rectangle = self._dlib.rectangle(*(round(float(value)) for value in box))
-        shape = self._predictor(frame, rectangle)
-        return np.array([(p.x, p.y) for p in shape.parts()], np.float32)
+        # grey, as AV-HuBERT's preparation; only the surroundings of the box are converted
+        x0, y0, x1, y1 = (round(float(value)) for value in box)
+        part, (left, top) = _cut(frame, box, margin=0.5)
+        rectangle = self._dlib.rectangle(x0 - left, y0 - top, x1 - left, y1 - top)
+        shape = self._predictor(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), rectangle)
+        return np.array([(p.x + left, p.y + top) for p in shape.parts()], np.float32)
 
-    def _run(self, grey: NDArray[Any], scale: float, threshold: float) -> list[Box]:
+    def _search(self, frame: Frame, scale: float, threshold: float = 0.0) -> list[Box]:
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         if scale != 1:
-            grey = cv2.resize(
-                grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-            )
+            method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=method)
         found, _, _ = self._detector.run(grey, 0, threshold)
         return [np.array([r.left(), r.top(), r.right(), r.bottom()], np.float32) / scale for r in found]
+
+    def _search_around(self, frame: Frame, expected: Box) -> list[Box]:
+        """The face that was here a moment ago: a weaker response is believed in that place (none or one box)."""
+        part, (left, top) = _cut(frame, expected, margin=0.6)
+        if min(part.shape[:2]) < 8:
+            return []
+        scale = _SUREST_SIZE / max(float(expected[2] - expected[0]), 1.0)
+        offset = np.array([left, top, left, top], np.float32)
+        found = [box + offset for box in self._search(part, scale, _WEAK)]
+        return [box for box in found if overlap(box, expected) > 0.4][:1]  # the surest comes first
+
+
+def _cut(frame: Frame, box: Box, margin: float) -> tuple[Frame, tuple[int, int]]:
+    """The frame inside a box that is widened by ``margin`` of its size on each side, and where that part begins."""
+    height, width = frame.shape[:2]
+    x0, y0, x1, y1 = (float(value) for value in box)
+    dx, dy = margin * (x1 - x0), margin * (y1 - y0)
+    left, top = int(np.clip(x0 - dx, 0, width - 1)), int(np.clip(y0 - dy, 0, height - 1))
+    right, bottom = int(np.clip(x1 + dx, left + 1, width)), int(np.clip(y1 + dy, top + 1, height))
+    return frame[top:bottom, left:right], (left, top)
 
 
 #: For each of the 68 points, the vertex of MediaPipe's face mesh that lies there.
@@ -104,7 +126,7 @@ class MediapipeBackend:
         self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
             static_image_mode=True, max_num_faces=4, refine_landmarks=True, min_detection_confidence=0.5
         )
-        self._last: tuple[int, list[Landmarks]] | None = None
+        self._last: tuple[Frame, list[Landmarks]] | None = None
 
     def detect(self, frame: Frame, near: list[Box]) -> list[Box]:
         return [_landmark_box(points) for points in self._faces(frame)]
@@ -116,15 +138,14 @@ class MediapipeBackend:
         return max(faces, key=lambda points: overlap(_landmark_box(points), box))
 
     def _faces(self, frame: Frame) -> list[Landmarks]:
-        key = id(frame)
-        if self._last is None or self._last[0] != key:
+        if self._last is None or self._last[0] is not frame:
             height, width = frame.shape[:2]
             result: Any = self._mesh.process(frame)
             faces = [
                 np.array([(face.landmark[i].x * width, face.landmark[i].y * height) for i in _MESH_68], np.float32)
                 for face in (result.multi_face_landmarks or [])
             ]
-            self._last = (key, faces)
+            self._last = (frame, faces)
         return self._last[1]
 
 
