@@ -153,15 +153,17 @@ def test_a_video_without_a_face_is_one_line(weights: list[str], clips: Path, mon
     assert "a.mp4" in result.stderr
 
 
-def test_prepare_grid_writes_the_part_asked_for(grid_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "grid/s9").mkdir(parents=True)
-    for path in sorted((grid_dir / "s1").glob("*.mp4"))[:2]:
-        (tmp_path / "grid/s9" / path.name).symlink_to(path)
-    arguments = ["prepare", "grid", str(tmp_path / "out"), "--talker", "s9", "--corpus", str(tmp_path / "grid")]
-    result = run(app, [*arguments, "--part", "val", "--workers", "1"])
+def test_prepare_grid_splits_the_training_talker_and_keeps_others_apart(grid_dir: Path, tmp_path: Path) -> None:
+    for talker, count in (("s1", 2), ("s9", 1)):
+        (tmp_path / "grid" / talker).mkdir(parents=True)
+        for path in sorted((grid_dir / "s1").glob("*.mp4"))[:count]:
+            (tmp_path / "grid" / talker / path.name).symlink_to(path)
+    arguments = ["prepare", "grid", str(tmp_path / "out"), "--corpus", str(tmp_path / "grid"), "--workers", "1"]
+    result = run(app, arguments)
     assert result.exit_code == 0, result.output
-    assert "1 of 1 clips prepared" in result.stdout
-    assert len(list((tmp_path / "out/grid-s9-val").glob("*.npz"))) == 1
+    assert result.stdout.count("1 of 1 clips prepared") == 3
+    for part in ("grid-s1-val", "grid-s1-train", "grid-unseen"):
+        assert len(list((tmp_path / "out" / part).glob("*.npz"))) == 1
 
 
 def test_weights_list_names_licences() -> None:

@@ -57,15 +57,24 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def avhubert_recipe() -> avhubert.AVHubertRecipe:
     recipe = read_recipe("avhubert-mini", avhubert.AVHubertRecipe)
     return dataclasses.replace(
-        recipe, train=("train", "train+val"), validate="val", steps=(4, 4), clusters=(4, 6), feature_layer=1, batch_size=3,
-        clip_frames=22, audio_mask_length=4, video_mask_length=3, precision="32-true",
+        recipe, train=("train", "train+val"), validate="val", steps=(4, 4), clusters=(4, 6), feature_layer=1,
+        batch_size=3, clip_frames=22, audio_mask_length=4, video_mask_length=3, precision="32-true",
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def syncnet_recipe() -> syncnet.SyncNetRecipe:
     recipe = read_recipe("syncnet-mini", syncnet.SyncNetRecipe)
-    return dataclasses.replace(recipe, train=("train",), validate="val", steps=6, batch_size=8, precision="32-true")
+    return dataclasses.replace(
+        recipe,
+        train=("train", "train+val"),
+        validate="val",
+        steps=(4, 4),
+        batch_size=3,
+        windows=4,
+        span=15,
+        precision="32-true",
+    )
 
 
 # ---- masks ----------------------------------------------------------------------------------------------------------
@@ -193,7 +202,7 @@ def test_an_interrupted_syncnet_run_resumes_bit_for_bit(
     def interrupted(*args: object) -> syncnet.Windows:
         nonlocal calls
         calls += 1
-        if calls == 4:
+        if calls == 7:
             raise KeyboardInterrupt
         return plain(*args)  # type: ignore[arg-type]
 
@@ -235,32 +244,51 @@ def test_syncnet_windows_hold_the_sound_of_their_frames(data: Path, syncnet_reci
     clips = prepared.load(data / "train", ["train1", "train2", "train3"])
     recipe = dataclasses.replace(syncnet_recipe, jitter=0, brightness=0.0, contrast=0.0)
     windows = syncnet.make_windows(clips, recipe, np.random.default_rng(0))
-    assert windows.lips.shape == (3, 3, 5, 112, 112)
-    for i, clip in enumerate(clips):
-        starts = [s for s in range(19) if np.array_equal(clip.mfcc[4 * s : 4 * s + 20].T, windows.own[i, 0].numpy())]
-        assert len(starts) == 1
-        darkness = windows.lips[i, :, :, 60:80, 40:72].mean(dim=(0, 2, 3)).numpy()
-        shown = clip.face[starts[0] : starts[0] + 5, 60:80, 40:72].mean(axis=(1, 2, 3))
-        np.testing.assert_allclose(darkness, shown, atol=0.01)
-        assert not torch.equal(windows.own[i], windows.other[i])
+    assert windows.lips.shape == (12, 3, 5, 112, 112)
+    assert windows.sound.shape == (12, 1, 13, 20)
+    for i, (clip, starts) in enumerate(zip(clips, windows.starts.tolist(), strict=True)):
+        assert len(set(starts)) == 4
+        assert max(starts) - min(starts) < recipe.span
+        assert max(starts) + 5 < clip.n_frames
+        for j, start in enumerate(starts):
+            np.testing.assert_array_equal(windows.sound[4 * i + j, 0], clip.mfcc[4 * start : 4 * start + 20].T)
+            darkness = windows.lips[4 * i + j, :, :, 60:80, 40:72].mean(dim=(0, 2, 3)).numpy()
+            shown = clip.face[start : start + 5, 60:80, 40:72].mean(axis=(1, 2, 3))
+            np.testing.assert_allclose(darkness, shown, atol=0.01)
 
 
-def test_pair_loss_is_the_mean_binary_cross_entropy_of_both_halves(data: Path) -> None:
+def test_syncnet_sees_blue_first(data: Path, syncnet_recipe: syncnet.SyncNetRecipe) -> None:
+    clip = prepared.load(data / "train", ["train1"])[0]
+    clip.face[..., 0] = 200  # red
+    recipe = dataclasses.replace(syncnet_recipe, brightness=0.0, contrast=0.0)
+    lips = syncnet.make_windows([clip], recipe, np.random.default_rng(0)).lips
+    assert bool((lips[:, 2] == 200).all())
+    assert bool((lips[:, 0] < 200).all())
+
+
+def test_pair_loss_is_the_binary_cross_entropy_of_fitting_and_unfitting_pairs() -> None:
     torch.manual_seed(0)
     model = SyncNet(TINY_SYNCNET).eval()
-    windows = syncnet.Windows(torch.rand(4, 3, 5, 112, 112) * 255, torch.randn(4, 1, 13, 20), torch.randn(4, 1, 13, 20))
-    loss, _ = syncnet.pair_loss(model, windows)
-    lips, own, other = (
-        x.detach().double().numpy()
-        for x in (model.forward_lip(windows.lips), model.forward_audio(windows.own), model.forward_audio(windows.other))
-    )
-
-    def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        norm = np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-12)
-        return np.clip((a * b).sum(1) / norm, 1e-6, 1 - 1e-6)
-
-    expected = -np.concatenate([np.log(cosine(lips, own)), np.log(1 - cosine(lips, other))]).mean()
-    assert float(loss.detach()) == pytest.approx(expected, rel=1e-3)
+    starts = torch.tensor([[3, 4, 9], [0, 5, 2]])
+    windows = syncnet.Windows(torch.rand(6, 3, 5, 112, 112) * 255, torch.randn(6, 1, 13, 20), starts)
+    loss, _ = syncnet.pair_loss(model, windows, min_offset=2)
+    lips = model.forward_lip(windows.lips).detach().double().numpy()
+    sound = model.forward_audio(windows.sound).detach().double().numpy()
+    fits, differs = [], []
+    for clip in range(2):
+        for i in range(3):
+            for j in range(3):
+                a, b = lips[3 * clip + i], sound[3 * clip + j]
+                cosine = a @ b / max(np.linalg.norm(a), 1e-6) / max(np.linalg.norm(b), 1e-6)
+                cosine = np.clip(cosine, 1e-6, 1 - 1e-6)
+                distance = abs(int(starts[clip, i] - starts[clip, j]))
+                if distance == 0:
+                    fits.append(-np.log(cosine))
+                elif distance >= 2:
+                    differs.append(-np.log(1 - cosine))
+    assert len(fits) == 6
+    assert len(differs) == 10  # (3, 4) are one frame apart: neither fitting nor unfitting
+    assert float(loss.detach()) == pytest.approx(0.5 * (np.mean(fits) + np.mean(differs)), rel=1e-3)
 
 
 # ---- refusals -------------------------------------------------------------------------------------------------------
@@ -269,7 +297,7 @@ def test_pair_loss_is_the_mean_binary_cross_entropy_of_both_halves(data: Path) -
 def test_a_checkpoint_of_another_recipe_is_refused(
     data: Path, syncnet_recipe: syncnet.SyncNetRecipe, tmp_path: Path
 ) -> None:
-    syncnet.train(dataclasses.replace(syncnet_recipe, steps=2), TINY_SYNCNET, data, tmp_path, save_every=2)
+    syncnet.train(dataclasses.replace(syncnet_recipe, steps=(2, 2)), TINY_SYNCNET, data, tmp_path, save_every=2)
     with pytest.raises(TrainingError, match="another recipe"):
         syncnet.train(dataclasses.replace(syncnet_recipe, seed=5), TINY_SYNCNET, data, tmp_path)
 
@@ -282,9 +310,9 @@ def test_a_loss_that_is_not_finite_stops_the_run() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("steps = 2000", "stepz = 3000"), r"unknown keys \['stepz'\], missing keys \['steps'\]"),
-        (("steps = 2000", 'steps = "many"'), "steps = 'many'"),
-        (("steps = 2000", "steps = = 3"), "not TOML"),
+        (("seed = 0", "sead = 0"), r"unknown keys \['sead'\], missing keys \['seed'\]"),
+        (("seed = 0", 'seed = "many"'), "seed = 'many'"),
+        (("seed = 0", "seed = = 3"), "not TOML"),
     ],
 )
 def test_recipes_with_wrong_keys_or_types_are_refused(change: tuple[str, str], says: str, tmp_path: Path) -> None:

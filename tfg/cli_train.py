@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from tfg.datasets.prepare import Source
+
 prepare_app = typer.Typer(no_args_is_help=True, help="Turn videos into what training reads: crops and audio features.")
 train_app = typer.Typer(no_args_is_help=True, help="Train a mini expert from scratch by a recipe.")
+
+TALKER = "s1"  # the talker whom the mini experts are trained on; all others are unseen
+EVALUATE_ON = ["grid-s1-val", "grid-unseen", "studio-val", "studio-test"]
 
 Out = Annotated[Path, typer.Argument(help="Folder that receives the prepared folders, one per corpus and part.")]
 Workers = Annotated[int | None, typer.Option(help="Processes; by default one per core.")]
@@ -19,62 +24,57 @@ Run = Annotated[Path, typer.Option(help="Folder of the run: checkpoints and log;
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
 
-class GridPart(StrEnum):
-    """The fixed split of a GRID talker."""
-
-    train = "train"
-    val = "val"
-    all = "all"
-
-
-class StudioPart(StrEnum):
-    """The fixed split of the studio clips."""
-
-    train = "train"
-    val = "val"
-    test = "test"
-    all = "all"
-
-
 @prepare_app.command("grid")
 def prepare_grid(
     out: Out,
-    talker: Annotated[str, typer.Option(help="Talker, such as s1.")] = "s1",
-    part: Annotated[
-        GridPart, typer.Option(help="Every 20th clip is for validation; `all` for unseen talkers.")
-    ] = GridPart.train,
     corpus: Annotated[Path | None, typer.Option(help="The corpus; by default $TFG_DATA/grid.")] = None,
     workers: Workers = None,
 ) -> None:
-    """Prepare the GRID clips of one talker into OUT/grid-TALKER-PART (OUT/grid-TALKER for all)."""
+    """Prepare GRID: OUT/grid-s1-train, OUT/grid-s1-val (every 20th clip), OUT/grid-unseen (every other talker)."""
     from tfg.datasets import grid
-    from tfg.datasets.prepare import Source, prepare
+    from tfg.datasets.prepare import Source
 
-    clips = grid.clips(talker, corpus)
-    chosen = clips if part is GridPart.all else grid.split(clips, "val" if part is GridPart.val else "train")
-    folder = out / (f"grid-{talker}" if part is GridPart.all else f"grid-{talker}-{part.value}")
-    _say(folder, len(chosen), prepare([Source(clip.path, clip.name) for clip in chosen], folder, workers))
+    talker = grid.clips(TALKER, corpus)
+    unseen = [clip for name in grid.speakers(corpus) if name != TALKER for clip in grid.clips(name, corpus)]
+    _prepare(out / f"grid-{TALKER}-val", [Source.file(c.path, c.name) for c in grid.split(talker, "val")], workers)
+    _prepare(out / f"grid-{TALKER}-train", [Source.file(c.path, c.name) for c in grid.split(talker, "train")], workers)
+    if unseen:
+        _prepare(out / "grid-unseen", [Source.file(clip.path, clip.name) for clip in unseen], workers)
 
 
 @prepare_app.command("studio")
-def prepare_studio(
+def prepare_studio(out: Out, workers: Workers = None) -> None:
+    """Prepare the embedded studio clips: OUT/studio-train, OUT/studio-val, OUT/studio-test (unseen talkers)."""
+    from tfg.datasets import studio
+    from tfg.datasets.prepare import Source
+
+    for part in studio.SPLITS:
+        sources = [Source.file(studio.path(name), f"studio-{name}") for name in studio.names(part)]
+        _prepare(out / f"studio-{part}", sources, workers)
+
+
+@prepare_app.command("crowd")
+def prepare_crowd(
     out: Out,
-    part: Annotated[
-        StudioPart, typer.Option(help="Clips for training, validation or test, or all.")
-    ] = StudioPart.train,
+    count: Annotated[int, typer.Option(help="Clips to render.", min=1)] = 240,
+    seed: Annotated[int, typer.Option(help="Another seed gives another crowd.")] = 0,
     workers: Workers = None,
 ) -> None:
-    """Prepare the embedded studio clips into OUT/studio-PART (OUT/studio for all)."""
-    from tfg.datasets import studio
-    from tfg.datasets.prepare import Source, prepare
+    """Render further talkers for training and prepare them: OUT/studio-crowd. Needs flite."""
+    from functools import partial
 
-    names = studio.names(None if part is StudioPart.all else part.value)
-    folder = out / ("studio" if part is StudioPart.all else f"studio-{part.value}")
-    _say(folder, len(names), prepare([Source(studio.path(name), name) for name in names], folder, workers))
+    from tfg.datasets import studio_crowd
+    from tfg.datasets.prepare import Source
+
+    sources = [Source(partial(studio_crowd.make, i, seed), f"crowd{seed}-{i:04d}") for i in range(count)]
+    _prepare(out / "studio-crowd", sources, workers)
 
 
-def _say(folder: Path, wanted: int, rejected: dict[str, str]) -> None:
-    typer.echo(f"{folder}: {wanted - len(rejected)} of {wanted} clips prepared")
+def _prepare(folder: Path, sources: list[Source], workers: int | None) -> None:
+    from tfg.datasets.prepare import prepare
+
+    rejected = prepare(sources, folder, workers)
+    typer.echo(f"{folder}: {len(sources) - len(rejected)} of {len(sources)} clips prepared")
     for name, reason in sorted(rejected.items()):
         typer.echo(f"left out: {name}: {reason}", err=True)
 
@@ -93,13 +93,23 @@ def train_syncnet(data: Data, out: Run, recipe: Recipe = "syncnet-mini", device:
 @train_app.command("avhubert")
 def train_avhubert(data: Data, out: Run, recipe: Recipe = "avhubert-mini", device: Device = "cpu") -> None:
     """Train AV-HuBERT mini."""
-    import dataclasses
-
     from tfg.experts.avhubert import AVHubertConfig
     from tfg.training import avhubert
     from tfg.training.recipe import read_recipe
 
-    read = read_recipe(recipe, avhubert.AVHubertRecipe)
-    config = dataclasses.replace(AVHubertConfig.mini(), n_classes=max(read.clusters) + 4)
-    avhubert.train(read, config, data, out, device)
+    avhubert.train(read_recipe(recipe, avhubert.AVHubertRecipe), AVHubertConfig.mini(), data, out, device)
     typer.echo(f"done: {out}")
+
+
+@train_app.command("publish")
+def train_publish(
+    kind: Annotated[str, typer.Argument(help="avhubert or syncnet.")],
+    checkpoint: Annotated[Path, typer.Argument(help="The last checkpoint of a finished run.")],
+    target: Annotated[Path, typer.Argument(help="The .safetensors file to write; its card is written beside it.")],
+    data: Data,
+) -> None:
+    """Turn a finished run into weights with a card, measured on clips that training has not seen."""
+    from tfg.training.publish import as_table, publish
+
+    command = f"tfg train {kind} --data PREPARED --out RUN"
+    typer.echo(as_table(publish(kind, checkpoint, data, EVALUATE_ON, target, command)))

@@ -55,6 +55,20 @@ def root() -> Path:
     return folder
 
 
+def speakers(folder: Path | None = None) -> list[str]:
+    """The talkers that are there, ``["s1", "s2", ...]`` in the order of their numbers.
+
+    :raises DataError: no corpus, or no talker's folder in it.
+    """
+    corpus = folder or root()
+    if not corpus.is_dir():
+        raise DataError(f"{corpus} is not a folder; expected the GRID corpus there, talkers as s1/, s2/, ...")
+    found = [p.name for p in corpus.iterdir() if p.is_dir() and p.name[:1] == "s" and p.name[1:].isdigit()]
+    if not found:
+        raise DataError(f"{corpus} holds no talker's folder; expected s1/, s2/, ...")
+    return sorted(found, key=lambda name: int(name[1:]))
+
+
 def clips(speaker: str, folder: Path | None = None) -> list[GridClip]:
     """All clips of one talker, sorted by sentence code.
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from rich.progress import track as progress
 
 from tfg.audio import mfcc, stacked_filterbank
+from tfg.clip import Clip
 from tfg.crops import face_crops_syncnet, mouth_crops
 from tfg.datasets.prepared import HEADER, LAYOUT, REJECTED
 from tfg.errors import DataError, TfgError
@@ -28,18 +30,25 @@ from tfg.media import read_clip
 
 @dataclass(frozen=True)
 class Source:
-    """A video to prepare: its file and the name (unique in the folder, no path separators) of its ``.npz``."""
+    """A clip to prepare: what gives it, and the name (unique in the folder, no path separators) of its ``.npz``.
 
-    path: Path
+    ``read`` is called in a worker process, so it must be picklable: ``partial(read_clip, path)``, or a renderer.
+    """
+
+    read: Callable[[], Clip]
     name: str
 
+    @classmethod
+    def file(cls, path: Path, name: str) -> Source:
+        """A video file."""
+        return cls(partial(read_clip, path), name)
 
-def prepare_clip(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Read, track and crop one video.
 
-    :raises TfgError: the video cannot be read or shows no face.
+def prepare_clip(clip: Clip) -> dict[str, NDArray[np.generic]]:
+    """Track the face of one clip and crop it.
+
+    :raises NoFaceError: there is none.
     """
-    clip = read_clip(path)
     track = track_face(clip)
     if (track.start, track.stop) != (0, clip.n_frames):
         clip = clip.trim(track.start, track.stop)
@@ -60,7 +69,7 @@ def _prepare_one(source: Source, folder: Path) -> str | None:
     torch.set_num_threads(1)  # one process per core: threads inside would only fight
     cv2.setNumThreads(1)
     try:
-        arrays = prepare_clip(source.path)
+        arrays = prepare_clip(source.read())
     except TfgError as error:
         return str(error)
     target = folder / f"{source.name}.npz"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,21 +67,41 @@ def label_frames(phones: Sequence[Phone], times: np.ndarray) -> list[str]:
     return out
 
 
-def make(name: str) -> tuple[Clip, dict[str, Any]]:
-    """The clip ``name`` of the recipe, rendered, and its truth as plain values."""
-    book = studio.recipe()
-    entry = next(c for c in book["clips"] if c["name"] == name)
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A rendered clip and what is known of it."""
+
+    clip: Clip
+    phones: list[Phone]
+    labels: list[str]
+    articulation: np.ndarray
+    motion: Motion
+    opening: np.ndarray
+
+
+def render(entry: dict[str, Any], identity: StudioIdentity | None) -> Rendered:
+    """Speak and render one entry of a recipe; without an identity the portrait speaks.
+
+    :raises DataError: flite is not installed.
+    """
     audio, phones = speak(entry["text"], Voice(**entry["voice"]))
     audio = pad_speech(audio, entry["seed"])
     times = frame_times(len(audio) // SAMPLES_PER_FRAME)
     articulation, motion, lights = animate(entry, phones, times)
-    if entry["identity"] == PORTRAIT:
+    if identity is None:
         frames, opening = Portrait(seed=entry["seed"]).render(articulation, motion, lights)
     else:
-        identity = StudioIdentity.from_json(book["identities"][entry["identity"]])
         scene = Scene(**{**entry["scene"], "seed": entry["seed"]})
         frames, opening = Renderer(identity, scene).render(articulation, motion, lights)
-    labels = label_frames(phones, times)
+    return Rendered(Clip(frames, audio), phones, label_frames(phones, times), articulation, motion, opening)
+
+
+def make(name: str) -> tuple[Clip, dict[str, Any]]:
+    """The clip ``name`` of the recipe, rendered, and its truth as plain values."""
+    book = studio.recipe()
+    entry = next(c for c in book["clips"] if c["name"] == name)
+    known = entry["identity"] != PORTRAIT
+    made = render(entry, StudioIdentity.from_json(book["identities"][entry["identity"]]) if known else None)
     voice = entry["voice"]
     truth = {
         "name": name,
@@ -88,15 +109,15 @@ def make(name: str) -> tuple[Clip, dict[str, Any]]:
         "voice": f"flite {voice['voice']}, stretch {voice['stretch']:g}, size {voice['size']:g}",
         "text": entry["text"],
         "split": entry["split"],
-        "phones": [[p.label, p.start, p.end] for p in phones],
-        "phoneme": labels,
-        "viseme": [viseme_of(label) for label in labels],
-        "opening": np.round(opening, 4).astype(float).tolist(),
-        "articulation": np.round(articulation, 3).tolist(),
-        "rotation": np.round(motion.rotation, 2).tolist(),
-        "blink": np.round(motion.blink, 2).tolist(),
+        "phones": [[p.label, p.start, p.end] for p in made.phones],
+        "phoneme": made.labels,
+        "viseme": [viseme_of(label) for label in made.labels],
+        "opening": np.round(made.opening, 4).astype(float).tolist(),
+        "articulation": np.round(made.articulation, 3).tolist(),
+        "rotation": np.round(made.motion.rotation, 2).tolist(),
+        "blink": np.round(made.motion.blink, 2).tolist(),
     }
-    return Clip(frames, audio), truth
+    return made.clip, truth
 
 
 def main(

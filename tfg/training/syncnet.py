@@ -1,8 +1,11 @@
 """Training SyncNet from scratch: does this 0.2 s of sound belong to these five frames?
 
-Each step takes windows of lips and two windows of sound for each: the one that belongs to them, and one from the same
-clip that is at least ``min_offset`` frames off. The loss is Wav2Lip's (Prajwal et al. 2020): binary cross-entropy on
-the cosine of the two embeddings, which a final ReLU keeps in [0, 1].
+Each step takes a few windows from each of a few clips. Within a clip every window's lips are compared with every
+window's sound: the pairs of one moment fit, those at least ``min_offset`` frames apart do not. The loss is Wav2Lip's
+(Prajwal et al. 2020), binary cross-entropy on the cosine of the two embeddings, which a final ReLU keeps in [0, 1];
+fitting and unfitting pairs weigh the same in total. Comparing all windows of a clip, where the peers draw one unfitting
+window for each fitting one, gives several times as many comparisons for the same convolutions. Windows lie within one
+second or so of each other: sound from far away is often told by silence alone, which teaches nothing about lips.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tfg.datasets import prepared
+from tfg.errors import TrainingError
 from tfg.experts.syncnet import COLUMNS, COLUMNS_PER_FRAME, WINDOW, SyncNet, SyncNetConfig
 from tfg.training import loop
 from tfg.training.evaluate import sync_figures
@@ -32,10 +36,12 @@ from tfg.training.evaluate import sync_figures
 class SyncNetRecipe:
     """What defines a run. Folders are names of prepared folders under the data folder."""
 
-    train: tuple[str, ...]
+    train: tuple[str, ...]  # of each phase; several folders are joined by "+"
     validate: str
-    steps: int
-    batch_size: int  # lip windows; each is compared with two windows of sound
+    steps: tuple[int, ...]  # optimiser steps of each phase, each with a learning-rate cycle of its own
+    batch_size: int  # clips
+    windows: int  # windows from each clip; every one's lips are compared with every one's sound
+    span: int  # frames within which the windows of a clip begin
     min_offset: int  # frames between a window and the sound that must be told apart from its own
     jitter: int  # pixels by which a window's crop is moved at random, in each direction
     brightness: float  # per window, additive, share of the range
@@ -48,37 +54,41 @@ class SyncNetRecipe:
 
 @dataclass(frozen=True)
 class Windows:
-    """``lips (B, 3, 5, S, S)`` BGR 0..255, ``own`` and ``other (B, 1, 13, 20)``: the sound that fits and one that
-    does not."""
+    """``W`` windows of each of ``B`` clips: ``lips (B * W, 3, 5, S, S)`` BGR 0..255, ``sound (B * W, 1, 13, 20)`` and
+    the frames ``starts (B, W)`` at which they begin."""
 
     lips: Tensor
-    own: Tensor
-    other: Tensor
+    sound: Tensor
+    starts: Tensor
 
 
 def make_windows(clips: Sequence[prepared.PreparedClip], recipe: SyncNetRecipe, random: np.random.Generator) -> Windows:
-    """One window per clip given, with a random start, a random crop shift, light and mirror."""
+    """Windows of each clip, in random places; the crop's shift, light and mirror are drawn once per clip."""
     size = clips[0].face.shape[1]
-    lips = np.empty((len(clips), WINDOW, size, size, 3), np.float32)
-    own = np.empty((len(clips), 1, 13, COLUMNS), np.float32)
-    other = np.empty_like(own)
+    count = recipe.windows
+    lips = np.empty((len(clips), count, WINDOW, size, size, 3), np.float32)
+    sound = np.empty((len(clips), count, 1, 13, COLUMNS), np.float32)
+    starts = np.empty((len(clips), count), np.int64)
     for i, clip in enumerate(clips):
-        starts = clip.n_frames - WINDOW  # windows whose sound is complete (tfg.experts.syncnet.SyncNet.embed)
-        start = int(random.integers(starts))
-        far = np.flatnonzero(np.abs(np.arange(starts) - start) >= recipe.min_offset)
-        face = clip.face[start : start + WINDOW]
+        complete = clip.n_frames - WINDOW  # windows whose sound is complete (tfg.experts.syncnet.SyncNet.embed)
+        span = min(recipe.span, complete)
+        starts[i] = int(random.integers(complete - span + 1)) + random.choice(span, count, replace=False)
         rows, columns = (np.arange(size) + shift for shift in random.integers(-recipe.jitter, recipe.jitter + 1, 2))
         if random.random() < 0.5:
             columns = columns[::-1]
         inside = (slice(None), rows.clip(0, size - 1)[:, None], columns.clip(0, size - 1)[None])
-        face = clip.face[start : start + WINDOW][inside]  # beyond the crop's edge its last pixels repeat
         gain = 1 + recipe.contrast * random.uniform(-1, 1)
         light = 255 * recipe.brightness * random.uniform(-1, 1)
         levels = ((np.arange(256) - 128) * gain + 128 + light).clip(0, 255).astype(np.float32)
-        lips[i] = levels[face[..., ::-1]]
-        own[i, 0] = _columns(clip.mfcc, start)
-        other[i, 0] = _columns(clip.mfcc, int(random.choice(far)))
-    return Windows(torch.from_numpy(lips).permute(0, 4, 1, 2, 3), torch.from_numpy(own), torch.from_numpy(other))
+        for j, start in enumerate(starts[i]):
+            face = clip.face[start : start + WINDOW][inside]  # beyond the crop's edge its last pixels repeat
+            lips[i, j] = levels[face[..., ::-1]]
+            sound[i, j, 0] = _columns(clip.mfcc, int(start))
+    return Windows(
+        torch.from_numpy(lips).flatten(0, 1).permute(0, 4, 1, 2, 3),
+        torch.from_numpy(sound).flatten(0, 1),
+        torch.from_numpy(starts),
+    )
 
 
 def _columns(cepstra: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
@@ -86,16 +96,20 @@ def _columns(cepstra: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
     return cepstra[begin : begin + COLUMNS].T
 
 
-def pair_loss(model: SyncNet, windows: Windows) -> tuple[Tensor, Tensor]:
-    """Binary cross-entropy on the cosine, fitting and unfitting pairs in equal parts.
+def pair_loss(model: SyncNet, windows: Windows, min_offset: int) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy on the cosine of every pair within a clip, fitting and unfitting pairs in equal parts.
 
-    :returns: the loss, and the share of pairs on the right side of 0.5.
+    :returns: the loss, and the mean of the shares of fitting and of unfitting pairs on the right side of 0.5.
     """
-    sound = model.forward_audio(torch.cat([windows.own, windows.other]))
-    lips = model.forward_lip(windows.lips)
-    cosine = F.cosine_similarity(sound.float(), torch.cat([lips, lips]).float(), eps=1e-6).clamp(1e-6, 1 - 1e-6)
-    truth = torch.cat([torch.ones(len(lips)), torch.zeros(len(lips))]).to(cosine.device)
-    return F.binary_cross_entropy(cosine, truth), ((cosine > 0.5) == (truth > 0.5)).float().mean().detach()
+    clips, count = windows.starts.shape
+    sound = F.normalize(model.forward_audio(windows.sound).float(), dim=1, eps=1e-6).reshape(clips, count, -1)
+    lips = F.normalize(model.forward_lip(windows.lips).float(), dim=1, eps=1e-6).reshape(clips, count, -1)
+    cosine = (lips @ sound.transpose(1, 2)).clamp(1e-6, 1 - 1e-6)
+    apart = (windows.starts[:, :, None] - windows.starts[:, None, :]).abs()
+    fits, differs = cosine[apart == 0], cosine[apart >= min_offset]
+    loss = -0.5 * (fits.log().mean() + (1 - differs).log().mean())
+    accuracy = 0.5 * ((fits > 0.5).float().mean() + (differs <= 0.5).float().mean())
+    return loss, accuracy.detach()
 
 
 def evaluate(model: SyncNet, clips: Sequence[prepared.PreparedClip]) -> dict[str, float]:
@@ -116,45 +130,51 @@ def train(
     """Run the recipe; resumes from ``out`` when it was interrupted.
 
     :param data: folder that holds the prepared folders named in the recipe.
-    :param out: receives ``checkpoint.pt`` and ``log.jsonl``.
+    :param out: receives ``phase<i>.pt`` (checkpoints) and ``log.jsonl``.
     :raises TrainingError: too few clips, a loss that is not finite, or a checkpoint of another recipe.
     :raises DataError: a folder is not prepared.
     """
+    if len(recipe.train) != len(recipe.steps):
+        raise TrainingError("the recipe's train and steps differ in length; expected one entry per phase")
     out.mkdir(parents=True, exist_ok=True)
     fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
     torch.manual_seed(recipe.seed)
     model = SyncNet(config)
-    clips = [c for part in recipe.train for c in prepared.load(data / part, prepared.names(data / part))]
     held_out = prepared.load(data / recipe.validate, prepared.names(data / recipe.validate))
-    optimizer = torch.optim.AdamW(loop.decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
-    wrapped, fabric_optimizer = fabric.setup(model, optimizer)
-    for method in ("forward_lip", "forward_audio"):
-        wrapped.mark_forward_method(method)  # so that mixed precision reaches them
     described = {"recipe": json.loads(json.dumps(dataclasses.asdict(recipe))), "config": dataclasses.asdict(config)}
-    checkpoint = out / "checkpoint.pt"
-    first = loop.load_checkpoint(checkpoint, model, optimizer, described)
-    model.train()
-    with loop.progress_bar("syncnet") as bar:
-        task = bar.add_task("train", total=recipe.steps, completed=first, figures="")
-        for step in range(first, recipe.steps):
-            began = time.perf_counter()
-            random = loop.step_generator(recipe.seed, step)
-            chosen = random.integers(len(clips), size=recipe.batch_size)
-            windows = make_windows([clips[i] for i in chosen], recipe, random)
-            windows = Windows(*(t.to(fabric.device) for t in (windows.lips, windows.own, windows.other)))
-            loop.set_learning_rate(optimizer, loop.one_cycle(step, recipe.steps, recipe.learning_rate))
-            loss, accuracy = pair_loss(wrapped, windows)
-            loop.check_loss(loss, step)
-            fabric.backward(loss)
-            fabric_optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            entry: dict[str, Any] = {
-                "step": step + 1, "loss": float(loss.detach()), "accuracy": float(accuracy),
-                "seconds": time.perf_counter() - began,
-            }  # fmt: skip
-            if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
-                entry |= evaluate(model, held_out)
-                loop.save_checkpoint(checkpoint, model, optimizer, step + 1, described)
-            loop.log_line(out / "log.jsonl", entry)
-            bar.update(task, completed=step + 1, figures=f"loss {entry['loss']:.3f}")
+    for phase, (steps, parts) in enumerate(zip(recipe.steps, recipe.train, strict=True)):
+        clips = [c for part in parts.split("+") for c in prepared.load(data / part, prepared.names(data / part))]
+        optimizer = torch.optim.AdamW(loop.decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
+        wrapped, fabric_optimizer = fabric.setup(model, optimizer)
+        for method in ("forward_lip", "forward_audio"):
+            wrapped.mark_forward_method(method)  # so that mixed precision reaches them
+        checkpoint = out / f"phase{phase}.pt"
+        first = loop.load_checkpoint(checkpoint, model, optimizer, described)
+        model.train()
+        with loop.progress_bar(f"phase {phase + 1}") as bar:
+            task = bar.add_task("train", total=steps, completed=first, figures="")
+            for step in range(first, steps):
+                began = time.perf_counter()
+                random = loop.step_generator(recipe.seed + 1000 * phase, step)
+                chosen = loop.batch_indices(len(clips), recipe.batch_size, recipe.seed + phase, step)
+                windows = make_windows([clips[i] for i in chosen], recipe, random)
+                windows = Windows(*(t.to(fabric.device) for t in (windows.lips, windows.sound, windows.starts)))
+                loop.set_learning_rate(optimizer, loop.one_cycle(step, steps, recipe.learning_rate))
+                loss, accuracy = pair_loss(wrapped, windows, recipe.min_offset)
+                loop.check_loss(loss, step)
+                fabric.backward(loss)
+                fabric_optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                entry: dict[str, Any] = {
+                    "phase": phase,
+                    "step": step + 1,
+                    "loss": float(loss.detach()),
+                    "accuracy": float(accuracy),
+                    "seconds": time.perf_counter() - began,
+                }
+                if (step + 1) % save_every == 0 or step + 1 == steps:
+                    entry |= evaluate(model, held_out)
+                    loop.save_checkpoint(checkpoint, model, optimizer, step + 1, described)
+                loop.log_line(out / "log.jsonl", entry)
+                bar.update(task, completed=step + 1, figures=f"loss {entry['loss']:.3f}")
     return model
