@@ -56,7 +56,7 @@ def prepare_studio(out: Out, workers: Workers = None) -> None:
 @prepare_app.command("crowd")
 def prepare_crowd(
     out: Out,
-    count: Annotated[int, typer.Option(help="Clips to render.", min=1)] = 240,
+    count: Annotated[int, typer.Option(help="Clips to render.", min=1)] = 201,
     seed: Annotated[int, typer.Option(help="Another seed gives another crowd.")] = 0,
     workers: Workers = None,
 ) -> None:
