@@ -126,6 +126,15 @@ def test_torch_warp_equals_the_numpy_warp() -> None:
     assert np.abs(warp(image, matrix, 64) - exact)[1:-1, 1:-1].max() < 1.0
 
 
+@pytest.mark.parametrize("shift", [(-40.0, -30.0), (0.3, 0.7), (70.0, 50.0), (900.0, 0.0)])
+def test_warp_that_looks_only_at_its_part_equals_the_warp_of_all(shift: tuple[float, float]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    matrix = np.array([[1.25, -0.25, shift[0]], [0.25, 1.25, shift[1]]])
+    whole = cv2.warpAffine(image.astype(np.float32), matrix, (48, 48), borderValue=(110,) * 4)
+    np.testing.assert_allclose(warp(image, matrix, 48, outside=110), whole, atol=9)
+    assert np.abs(warp(image, matrix, 48, outside=110) - whole).mean() < 0.3
+
+
 def test_torch_warp_has_the_right_gradient() -> None:
     torch.manual_seed(0)
     frames = torch.rand(2, 1, 9, 11, dtype=torch.float64, requires_grad=True)

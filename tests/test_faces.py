@@ -64,12 +64,20 @@ def test_blank_frames_are_bridged_and_reported(talker: Clip) -> None:
     assert np.abs(halfway).max() < 0.5
 
 
-def test_a_missing_beginning_is_held_from_the_first_sight(talker: Clip) -> None:
+def test_the_ends_of_a_shot_are_held_from_the_nearest_sight(talker: Clip) -> None:
     frames = talker.frames.copy()
-    frames[:6] = frames[:6] // 64  # too dark to see anyone, but not a cut's worth of another scene
+    box = track_face(talker).boxes.round().astype(int)
+    for t in (*range(6), *range(69, 75)):  # the face is covered, the scene stays
+        x0, y0, x1, y1 = box[t]
+        frames[t, max(0, y0) : y1 + 10, x0:x1] = (60, 90, 60)
     track = track_face(_with_frames(talker, frames))
-    assert track.stop == talker.n_frames
-    assert not track.observed[: max(0, 6 - track.start)].any()
+    assert (track.start, track.stop) == (0, talker.n_frames)
+    assert not track.observed[:6].any()
+    assert not track.observed[69:].any()
+    assert track.observed[9:69].all()  # a face that appears is found within 4 frames
+    first, last = np.flatnonzero(track.observed)[[0, -1]]
+    np.testing.assert_array_equal(track.landmarks[0], track.landmarks[first])
+    np.testing.assert_array_equal(track.landmarks[-1], track.landmarks[last])
 
 
 def test_tracks_end_at_shot_cuts(talker: Clip, stranger: Clip) -> None:
@@ -77,6 +85,11 @@ def test_tracks_end_at_shot_cuts(talker: Clip, stranger: Clip) -> None:
     assert shot_cuts(joined) == [40, 70]
     spans = sorted((t.start, t.stop) for t in track_faces(joined))
     assert spans == [(0, 40), (40, 70), (70, 105)]
+
+
+def test_a_cut_between_scenes_of_like_colours_is_found(talker: Clip, grid_dir: Path) -> None:
+    other = tfg.read_clip(sorted((grid_dir / "s3").glob("*.mpg"))[0])  # before the same blue wall
+    assert shot_cuts(_with_frames(talker, np.concatenate([talker.frames[:30], other.frames[:30]]))) == [30]
 
 
 def test_a_flash_is_not_a_cut(talker: Clip) -> None:
@@ -98,6 +111,16 @@ def test_of_two_faces_the_one_that_speaks_is_chosen(talker: Clip, stranger: Clip
     centre = tracks[0].boxes[:, [0, 2]].mean()
     assert (centre < talker.width) == speaker_left
     assert tracks[0].prominence > 2 * tracks[1].prominence
+
+
+def test_a_small_face_beside_a_large_one_is_found(talker: Clip, stranger: Clip) -> None:
+    large = np.stack([cv2.resize(f, (720, 576)) for f in talker.frames[:12]])
+    small = np.zeros((12, 576, 360, 3), np.uint8)
+    small[:, :288] = stranger.frames[:12]
+    tracks = track_faces(_with_frames(talker, np.concatenate([large, small], axis=2)))
+    heights = sorted(float((t.boxes[:, 3] - t.boxes[:, 1]).mean()) for t in tracks)
+    assert len(heights) == 2
+    assert heights[1] > 1.6 * heights[0]
 
 
 def test_no_face_is_an_error_that_says_what_was_looked_at() -> None:
@@ -154,3 +177,21 @@ def test_unknown_backend_and_missing_mediapipe_say_what_to_do() -> None:
     except ImportError:
         with pytest.raises(FaceError, match="pip install"):
             backend("mediapipe")
+
+
+def test_mediapipe_finds_the_same_face(talker: Clip) -> None:
+    pytest.importorskip("mediapipe")
+    short = talker.trim(0, 15)
+    ours, theirs = track_face(short), track_face(short, "mediapipe")
+    assert theirs.coverage == 1.0
+    eyes = np.linalg.norm(ours.landmarks[:, 45] - ours.landmarks[:, 36], axis=1).mean()
+    assert np.linalg.norm(ours.landmarks - theirs.landmarks, axis=2).mean() < 0.06 * eyes
+
+
+def test_mediapipe_looks_at_each_frame_anew(talker: Clip) -> None:
+    pytest.importorskip("mediapipe")
+    shifted = talker.frames.copy()
+    shifted[1::2] = np.roll(shifted[1::2], 12, axis=2)
+    track = track_face(_with_frames(talker, shifted).trim(0, 10), "mediapipe")
+    step = np.diff(track.landmarks[:, :, 0].mean(axis=1))
+    np.testing.assert_allclose(np.abs(step), 12, atol=4)

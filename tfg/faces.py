@@ -101,7 +101,7 @@ def track_face(video: VideoSource, backend_name: BackendName = "dlib") -> FaceTr
     if not tracks:
         raise NoFaceError(
             f"{video.source or 'the clip'}: no face in {video.n_frames} frames of {video.width} x {video.height}; "
-            "expected a face, roughly frontal, at least 1/16 of the frame's longer side wide: crop the video to "
+            "expected a face, roughly frontal, at least 1/12 of the frame's longer side wide: crop the video to "
             "the speaker, or try backend_name='mediapipe'"
         )
     return tracks[0]
@@ -193,9 +193,9 @@ class _Look:
 
     @classmethod
     def of(cls, frame: Frame) -> _Look:
-        small = cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA)
+        small = _shrink(frame, 64)
         colours = cv2.calcHist([small], [0, 1, 2], None, [8, 8, 8], [0, 256] * 3).ravel()
-        return cls(colours.astype(np.float32) / 4096, cv2.resize(small, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32))
+        return cls(colours.astype(np.float32) / np.float32(4096), _shrink(small, 16).astype(np.float32))
 
     def change(self, other: _Look) -> float:
         """How different two frames are; 1 or more is a cut."""
@@ -311,8 +311,13 @@ def _look(frame: Frame, box: Box) -> NDArray[np.float32]:
     height, width = frame.shape[:2]
     x0, x1 = np.clip([box[0], box[2]], 0, width - 1).astype(int)
     y0, y1 = np.clip([box[1], box[3]], 0, height - 1).astype(int)
-    small = cv2.resize(frame[y0 : y1 + 1, x0 : x1 + 1], (16, 16), interpolation=cv2.INTER_AREA)
-    return np.asarray(small.mean(axis=2, dtype=np.float32))
+    return np.asarray(_shrink(frame[y0 : y1 + 1, x0 : x1 + 1], 16).mean(axis=2, dtype=np.float32))
+
+
+def _shrink(image: Frame, side: int) -> Frame:
+    """``side x side`` averages of an image; of a large image, a regular sample of pixels is averaged."""
+    step = max(1, min(image.shape[:2]) // (4 * side))
+    return np.asarray(cv2.resize(image[::step, ::step], (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _plausible(face: _Face, points: Landmarks, look: NDArray[np.float32]) -> bool:
