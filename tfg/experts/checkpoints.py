@@ -136,6 +136,7 @@ def save_weights(state_dict: Mapping[str, Tensor], path: str | os.PathLike[str],
             text.write_text(json.dumps(full, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         except TypeError as error:
             raise CheckpointError(f"{path}: the card cannot be written as json: {error}") from error
+        weights.chmod(text.stat().st_mode)  # safetensors writes for the owner alone
         os.replace(weights, path)
         os.replace(text, path.with_suffix(".json"))
     return path
