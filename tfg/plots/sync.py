@@ -27,7 +27,7 @@ def syncnet_window(crops: Frames, cepstra: Array, number: int) -> Figure:
     first = number * COLUMNS_PER_FRAME
     columns = cepstra[first : first + COLUMNS].T
     scaled = (columns - cepstra.mean(axis=0)[:, None]) / cepstra.std(axis=0)[:, None]
-    with figure(size=(8, 4.4)) as (fig, empty):
+    with figure(size=(8, 3.9)) as (fig, empty):
         empty.remove()
         grid = fig.add_gridspec(2, WINDOW, height_ratios=(1, 0.9))
         for column in range(WINDOW):
@@ -45,6 +45,7 @@ def syncnet_window(crops: Frames, cepstra: Array, number: int) -> Figure:
         ax.set_title(f"the sound of the same {WINDOW} frames: {COLUMNS} columns of 13 MFCC")
         ax.set_xlabel("time (ms)")
         ax.set_ylabel("coefficient")
+        ax.set_yticks(range(0, 13, 4))
         fig.colorbar(shown, ax=ax, pad=0.01, label="deviations\nfrom its mean")
     return fig
 
@@ -59,7 +60,7 @@ def distance_matrix(distances: Array, vshift: int = 15) -> Figure:
     with figure(size=(5.6, 4.6)) as (fig, ax):
         low, high = np.percentile(distances, (1, 99))
         shown = ax.imshow(distances, cmap="magma", vmin=low, vmax=high)
-        ax.plot(ends, ends, color="#56B4E9", lw=1, label="same moment (s = 0)")
+        ax.plot(ends, ends, color="#56B4E9", lw=1, ls=":", label="same moment (s = 0)")
         for sign in (-1, 1):
             name = f"searched: {vshift} frames either way" if sign > 0 else None
             ax.plot(ends + sign * vshift, ends, color="#56B4E9", lw=1, ls="--", label=name)
@@ -106,7 +107,10 @@ def _explain(ax: Any, result: LSEResult) -> None:
     ax.annotate(
         "", (result.offset, median), (result.offset, result.lse_d), arrowprops={"arrowstyle": "<->", "color": LIPS}
     )
-    ax.text(result.offset + 0.4 * right, (median + result.lse_d) / 2, f"LSE-C = {result.lse_c:.2f}", ha=side)
+    ax.text(
+        result.offset + 0.4 * right, (median + result.lse_d) / 2, f"LSE-C = {result.lse_c:.2f}", ha=side,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85},
+    )  # fmt: skip
     ax.text(
         result.offset + 0.6 * right, result.lse_d, f"LSE-D = {result.lse_d:.2f} at offset {result.offset}", ha=side,
         va="top",
@@ -179,5 +183,5 @@ def sync_loss(similarities: Mapping[str, Array], losses: Mapping[str, Array]) ->
             side.tick_params(labelleft=False)
         axes[1, 0].set_xlabel("window begins at (s)")
         axes[1, 1].set_xlabel("windows")
-        axes[0, 0].legend(ncols=3, fontsize=8, loc="lower right")
+        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(losses))
     return fig
