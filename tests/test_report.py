@@ -77,9 +77,14 @@ def test_sound_8_frames_late_lowers_avs_u_and_has_its_delay_named(tracks: list) 
     assert late["avs_u_at_offset"] > late["avs_u"]
 
 
-def test_sound_of_another_video_is_said_to_be_out_of_any_sync(tracks: list) -> None:
-    found = report.score(tiny.clip(150), expert=tiny.Oracle(tiny.clip(150, seed=7)), syncnet=None)
-    assert warned(found, "AV-HuBERT finds no clear sync: AVS_u peaks at")
+def test_unrelated_features_are_said_to_be_out_of_any_sync() -> None:
+    heard, seen = np.random.default_rng(0).standard_normal((2, 300, 16)).astype(np.float32)
+    out: dict = {"warnings": [], "not_computed": {}}
+    report._score_alone(out, SimpleNamespace(audio_feats=heard, video_feats=seen), 0)
+    assert warned(out, "AV-HuBERT finds no sync: AVS_u at its best delay")
+    out = {"warnings": [], "not_computed": {}}
+    report._score_alone(out, SimpleNamespace(audio_feats=heard, video_feats=heard + seen), 0)
+    assert out["warnings"] == []
 
 
 def test_a_delay_at_the_border_of_the_search_is_not_named(tracks: list) -> None:
@@ -223,6 +228,15 @@ def test_a_folder_is_scored_and_a_clip_that_fails_is_listed(tracks: list, expert
     assert sorted(seen) == ["a.mp4", "b.mp4", "broken.mp4"]
     assert found["mean"]["avs_u"] == pytest.approx(np.mean([c["avs_u"] for c in found["clips"]]))
     assert found["count"]["avs_u"] == 2
+    heard, seen = zip(
+        *(
+            experts["expert"].clip_features(clip, tiny.track(0, 30))
+            for clip in (tfg.read_clip(c["video"]) for c in found["clips"])
+        ),
+        strict=True,
+    )
+    crossed = [metrics.avs_u(heard[0], seen[1]), metrics.avs_u(heard[1], seen[0])]
+    assert min(crossed) <= found["avs_u_other_clips"] <= max(crossed)
     assert "lse_d_tracks" not in found["mean"]
 
 

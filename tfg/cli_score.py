@@ -167,7 +167,10 @@ def folder_table(found: Scores) -> Table:
     mean = found["mean"]
     means = [_number(mean.get(key)) for key in keys.values()]
     table.add_row(f"mean of {len(clips)}", *means, "", *lse_cells(mean), *([""] if protocols else []), "", style="bold")
-    table.caption = "\n".join(_experts(clips[0])) if clips else None
+    told = _experts(clips[0]) if clips else []
+    if found["avs_u_other_clips"] is not None:
+        told.append(f"AVS_u of the sound of one clip with the lips of another: {found['avs_u_other_clips']:.3f}")
+    table.caption = "\n".join(told)
     return table
 
 

@@ -10,12 +10,12 @@ import csv
 import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from rich.progress import track as progress
 
@@ -93,11 +93,12 @@ def prepare(sources: Sequence[Source], folder: Path, workers: int | None = None)
     header.write_text(json.dumps(LAYOUT))
     waiting = [s for s in sources if not (folder / f"{s.name}.npz").is_file()]
     rejected: dict[str, str] = {}
-    with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
-        futures = {pool.submit(_prepare_one, source, folder): source for source in waiting}
-        for future in progress(as_completed(futures), description="prepare", total=len(futures)):
-            if reason := future.result():
-                rejected[futures[future].name] = reason
+    # joblib starts its processes afresh: one forked from a process whose threads hold a lock would wait for it for ever
+    jobs = (delayed(_prepare_one)(source, folder) for source in waiting)
+    results = Parallel(workers or os.cpu_count() or 1, return_as="generator")(jobs)
+    for source, reason in zip(waiting, progress(results, description="prepare", total=len(waiting)), strict=True):
+        if reason:
+            rejected[source.name] = reason
     with (folder / REJECTED).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "reason"])

@@ -12,8 +12,10 @@ from joblib import Parallel, delayed
 
 from tfg.errors import DataError, TfgError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, load_expert
-from tfg.metrics.report import Scores, score
+from tfg.metrics.report import Float, Scores, score_with_features
+from tfg.metrics.sync import avs_u, chance_level
 
+CHANCE_CLIPS = 64  # whose features are kept, to pair sound and lips of different clips
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".3gp")
 
 
@@ -72,7 +74,9 @@ def score_folder(
         sent along with every clip. On a CPU, one worker per core is faster than one worker with a thread per core.
     :param on_clip: called after each clip with its path and scores (None when it failed): for a progress bar.
     :returns: ``clips`` (a list of scores), ``failed`` (video -> reason), ``mean`` and ``std`` (number -> value over the
-        clips that have it), ``count`` (number -> how many have it).
+        clips that have it), ``count`` (number -> how many have it), and ``avs_u_other_clips``: AVS_u of the sound of
+        one clip with the lips of another (100 pairs of the first 64 clips, None below two clips), a second chance
+        level beside the ``avs_u_chance`` of each clip; :func:`tfg.metrics.chance_values` says what sets them apart.
     :raises DataError: no video, or an ambiguous reference.
     :raises WeightsError, CheckpointError: an expert cannot be loaded.
     """
@@ -89,13 +93,19 @@ def score_folder(
     wanted = [video for video in videos if str(video) not in failed]
     jobs = (delayed(_score_one)(video, matched.get(video), expert, syncnet, device, seed) for video in wanted)
     clips: list[Scores] = []
+    features: list[tuple[Float, Float]] = []
     for video, result in zip(wanted, Parallel(workers, return_as="generator")(jobs), strict=True):
         if isinstance(result, str):
             failed[str(video)] = result
         else:
-            clips.append(result)
-        on_clip(video, None if isinstance(result, str) else result)
-    return {"folder": str(folder), "clips": clips, "failed": failed, **summary(clips)}
+            clips.append(result[0])
+            features = [*features, result[1]][:CHANCE_CLIPS]
+        on_clip(video, None if isinstance(result, str) else result[0])
+    chance = None
+    if len(features) > 1:
+        heard, seen = [pair[0] for pair in features], [pair[1] for pair in features]
+        chance = chance_level(avs_u, heard, seen, seed=seed, n=100)
+    return {"folder": str(folder), "clips": clips, "failed": failed, **summary(clips), "avs_u_other_clips": chance}
 
 
 def _score_one(
@@ -105,10 +115,10 @@ def _score_one(
     syncnet: str | Path | SyncNetExpert | None,
     device: str,
     seed: int,
-) -> Scores | str:
-    """Scores, or why there are none."""
+) -> tuple[Scores, tuple[Float, Float]] | str:
+    """Scores and features, or why there are none."""
     try:
-        return score(video, reference, _loaded(expert, device), _loaded(syncnet, device), seed=seed)
+        return score_with_features(video, reference, _loaded(expert, device), _loaded(syncnet, device), seed=seed)
     except TfgError as error:
         return str(error)
 

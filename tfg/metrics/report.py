@@ -31,11 +31,10 @@ from tfg.experts.expert import WHOLE, AVHubertExpert, SyncNetExpert, load_expert
 from tfg.faces import FaceTrack, track_faces
 from tfg.media import open_clip
 from tfg.metrics.lse import VSHIFT, LSEResult, lse, lse_unbiased
-from tfg.metrics.sync import MIN_SHIFT, avs_m, avs_u, avs_v, chance_level, offset_search, offset_words
+from tfg.metrics.sync import MIN_SHIFT, avs_m, avs_u, avs_v, chance_values, offset_search, offset_words
 
 MIN_TRACK = 100  # frames; the peers' tracks protocol keeps only longer tracks
 IN_MEMORY = 2**30  # bytes of frames up to which a video is read whole, otherwise decoded once per pass
-PROMINENT = 4.5  # standard deviations that a peak over delays must rise to be believed
 SILENCE = -50.0  # dBFS, RMS of one frame's sound
 
 Float = NDArray[np.float32]
@@ -130,6 +129,18 @@ def score(
     ``expert``, ``syncnet``, ``protocol``  what the numbers mean
     ====================================  ==============================================================
     """
+    return score_with_features(video, reference, expert, syncnet, device, seed)[0]
+
+
+def score_with_features(
+    video: Source,
+    reference: Source | None = None,
+    expert: str | Path | AVHubertExpert = "avhubert-mini",
+    syncnet: str | Path | SyncNetExpert | None = "syncnet-mini",
+    device: str = "cpu",
+    seed: int = 0,
+) -> tuple[Scores, tuple[Float, Float]]:
+    """:func:`score`, and the features ``(F_A, F_V)`` that AVS_u was computed from."""
     watch = _Stopwatch()
     with watch("load experts"):
         hubert, sync = _experts(expert, syncnet, device)
@@ -156,7 +167,7 @@ def score(
     out["expert"] = hubert.protocol
     out["syncnet"] = None if sync is None else sync.protocol
     out["tfg"] = _version()
-    return out
+    return out, (seen.audio_feats, seen.video_feats)
 
 
 class _Stopwatch:
@@ -265,30 +276,34 @@ def _chance_shift(frames: int) -> int:
     return MIN_SHIFT if frames >= 2 * MIN_SHIFT else frames // 3
 
 
-def _with_chance(out: Scores, name: str, metric: Callable[..., Any], a: Float, b: Float, seed: int) -> None:
-    """Enter a metric and its chance level."""
+def _with_chance(
+    out: Scores, name: str, metric: Callable[..., Any], a: Float, b: Float, seed: int
+) -> NDArray[np.float64]:
+    """Enter a metric and its chance level; returns the values of the mismatched pairs."""
     out[name] = float(metric(a, b))
     shift = _chance_shift(len(a))
     if shift < 1:
         out[f"{name}_chance"] = None
         out["not_computed"][f"{name}_chance"] = f"{len(a)} frames are too few to mismatch"
-        return
+        return np.array([])
     if shift < MIN_SHIFT:
         text = f"chance levels come from shifts of only {shift} frames (the clip has {len(a)}), so they may be too high"
         if text not in out["warnings"]:
             out["warnings"].append(text)
-    out[f"{name}_chance"] = chance_level(metric, a, b, seed=seed, min_shift=shift)
+    mismatched = chance_values(metric, a, b, seed=seed, min_shift=shift)
+    out[f"{name}_chance"] = float(mismatched.mean())
+    return mismatched
 
 
 def _score_alone(out: Scores, seen: _Seen, seed: int) -> None:
-    _with_chance(out, "avs_u", avs_u, seen.audio_feats, seen.video_feats, seed)
+    mismatched = _with_chance(out, "avs_u", avs_u, seen.audio_feats, seen.video_feats, seed)
     found = offset_search(seen.audio_feats, seen.video_feats)
     out["avs_u_at_offset"] = found.peak
     _offset(out, "avs", found.offset, int(found.offsets[-1]))
-    if found.prominence < PROMINENT:
+    if len(mismatched) and found.peak < mismatched.mean() + 3 * mismatched.std():
         out["warnings"].append(
-            f"AV-HuBERT finds no clear sync: AVS_u peaks at {found.peak:.3f} over delays of up to 15 frames, only "
-            f"{found.prominence:.1f} standard deviations above the rest: neither AVS_u nor that delay says much here"
+            f"AV-HuBERT finds no sync: AVS_u at its best delay is {found.peak:.3f}, within three standard deviations "
+            f"of chance ({mismatched.mean():.3f} ± {mismatched.std():.3f}): neither AVS_u nor that delay says much here"
         )
 
 

@@ -164,6 +164,10 @@ def chance_values(
       no more than ``n``.
     - **several clips** (two lists of arrays): ``a`` of one clip against ``b`` of another, trimmed to the shorter.
 
+    The two answer different questions. Rotation sets silence against speech, so it is the lower one where clips begin
+    and end in silence; other clips keep what all clips of a corpus have in common. On GRID, whose sentences are spoken
+    to one rhythm, an AV-HuBERT mini that gives true pairs 0.64 gave rotated ones -0.01 and other clips 0.22.
+
     :param metric: a function of two sequences, such as :func:`avs_u`.
     :param a: features, or a list of one array per clip.
     :param b: the same, in the same order.
@@ -206,18 +210,6 @@ class OffsetSearch(NamedTuple):
     peak: float  #: mean cosine similarity at that offset
     offsets: NDArray[np.int64]  #: the offsets tried, ascending
     similarity: NDArray[np.float64]  #: mean cosine similarity at each of them
-
-    @property
-    def prominence(self) -> float:
-        """How far the peak rises above the offsets 5 or more frames away from it, in their standard deviations.
-
-        Of unrelated sequences (smoothed noise, 75 to 500 frames) half reach 2.4, one in twenty 4.5. NaN when the
-        search was too short to tell.
-        """
-        far = self.similarity[np.abs(self.offsets - self.offset) >= 5]
-        if len(far) < 8:
-            return float("nan")
-        return float((self.peak - far.mean()) / max(far.std(), 1e-9))
 
 
 def offset_search(audio_feats: Features, video_feats: Features, max_offset: int = 15) -> OffsetSearch:
