@@ -24,7 +24,7 @@ Landmarks = NDArray[np.float32]  # (68, 2), x and y in pixels
 BackendName = Literal["dlib", "mediapipe"]
 
 DETECTION_SIDE = 640  # frames are scaled so that their longer side has at most this many pixels before detection
-_SUREST_SIZE = 95.0  # width in pixels of a face to which dlib's detector responds best
+_SIZES = (95.0, 125.0, 70.0)  # widths in pixels to which a known face is scaled, in turn, until dlib responds
 _WEAK = -0.6  # detector score that is believed where a face was a moment ago (0 elsewhere)
 
 
@@ -41,8 +41,8 @@ class DlibBackend:
 
     The detector finds faces of at least 80 pixels. Where nothing is expected yet, the whole frame is searched at 640
     and at 1280 pixels on the longer side, but no more than twice its own size (faces from about 1/12 of the longer
-    side, and from 40 pixels). Where a face was before, it is looked for around that place, scaled to the size at which
-    the detector is surest, so that following costs the same at any resolution and sees faces of any size.
+    side, and from 40 pixels). Where a face was before, it is looked for around that place, scaled to sizes to
+    which the detector responds well, so that following costs the same at any resolution and sees faces of any size.
     """
 
     def __init__(self) -> None:
@@ -84,10 +84,14 @@ class DlibBackend:
         part, (left, top) = _cut(frame, expected, margin=0.6)
         if min(part.shape[:2]) < 8:
             return []
-        scale = _SUREST_SIZE / max(float(expected[2] - expected[0]), 1.0)
         offset = np.array([left, top, left, top], np.float32)
-        found = [box + offset for box in self._search(part, scale, _WEAK)]
-        return [box for box in found if overlap(box, expected) > 0.4][:1]  # the surest comes first
+        for size in _SIZES:
+            scale = size / max(float(expected[2] - expected[0]), 1.0)
+            found = [box + offset for box in self._search(part, scale, _WEAK)]
+            found = [box for box in found if overlap(box, expected) > 0.4]
+            if found:
+                return found[:1]  # the surest comes first
+        return []
 
 
 def _cut(frame: Frame, box: Box, margin: float) -> tuple[Frame, tuple[int, int]]:
