@@ -71,7 +71,7 @@ def mouth_crops(video: VideoSource, track: FaceTrack) -> NDArray[np.uint8]:
     :raises CropError: the track is not from this video.
 
     Source: AV-HuBERT's preparation warps the colour frame to 256 x 256, truncates to 8 bits and cuts; here the grey
-    frame is warped straight into the crop, which gives the same to within two grey levels.
+    frame is warped straight into the crop: 0.15 grey levels from that on average, at most 3.
     """
     transforms = mouth_transforms(track)
     crops = np.empty((len(track), MOUTH_CROP, MOUTH_CROP), np.uint8)

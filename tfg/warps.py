@@ -50,7 +50,7 @@ def warp(image: NDArray[np.generic], transform: Float64, size: int, outside: flo
     """Warp one image bilinearly: ``(H, W)`` or ``(H, W, C)`` -> ``float32 (size, size[, C])``.
 
     Only the part of the image that the output shows is touched, so a small crop of a large frame is cheap. OpenCV
-    samples at 1/32 pixel, which on video frames stays within two grey levels of exact interpolation.
+    samples at 1/32 pixel: on video frames 0.15 grey levels from exact interpolation on average, at most 3.
     """
     height, width = image.shape[:2]
     inverse = np.linalg.inv(transform[:, :2])
@@ -82,12 +82,13 @@ def warp_frames_torch(frames: Tensor, transforms: Tensor, size: int) -> Tensor:
     if not frames.is_floating_point():
         raise CropError(f"frames are {frames.dtype}; expected floating point: call .float() first")
     height, width = frames.shape[2:]
-    matrix = transforms.to(frames.dtype)
+    # the grid is laid out in the transforms' own precision (float64 from NumPy) and rounded once, at the end
+    matrix = transforms.to(frames.device)
     inverse = torch.linalg.inv(matrix[:, :, :2])  # output -> source
-    axis = torch.arange(size, dtype=frames.dtype, device=frames.device)
+    axis = torch.arange(size, dtype=matrix.dtype, device=frames.device)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     points = torch.stack([x, y], dim=-1).reshape(1, -1, 2) - matrix[:, None, :, 2]
     source = points @ inverse.transpose(1, 2)
-    scale = torch.tensor([2 / (width - 1), 2 / (height - 1)], dtype=frames.dtype, device=frames.device)
-    grid = (source * scale - 1).reshape(len(frames), size, size, 2)
+    scale = torch.tensor([2 / (width - 1), 2 / (height - 1)], dtype=matrix.dtype, device=frames.device)
+    grid = (source * scale - 1).reshape(len(frames), size, size, 2).to(frames.dtype)
     return F.grid_sample(frames, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
