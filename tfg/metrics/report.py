@@ -303,8 +303,8 @@ def _score_alone(out: Scores, seen: _Seen, seed: int) -> None:
     _offset(out, "avs", found.offset, int(found.offsets[-1]))
     if len(mismatched) and found.peak < mismatched.mean() + BELIEVED * mismatched.std():
         out["warnings"].append(
-            f"AV-HuBERT finds no sync: AVS_u at its best delay is {found.peak:.3f}, within {BELIEVED:.0f} standard deviations "
-            f"of chance ({mismatched.mean():.3f} ± {mismatched.std():.3f}): neither AVS_u nor that delay says much here"
+            f"AV-HuBERT finds no sync: AVS_u at its best delay is {found.peak:.3f}, within {BELIEVED:.0f} standard "
+            f"deviations of chance ({mismatched.mean():.3f} ± {mismatched.std():.3f}): neither AVS_u nor that delay says much"
         )
 
 
