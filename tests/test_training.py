@@ -70,6 +70,7 @@ def syncnet_recipe() -> syncnet.SyncNetRecipe:
         train=("train", "train+val"),
         validate="val",
         steps=(4, 4),
+        matching=(0.0, 1.0),
         batch_size=3,
         windows=4,
         span=15,
@@ -288,7 +289,18 @@ def test_pair_loss_is_the_binary_cross_entropy_of_fitting_and_unfitting_pairs() 
                     differs.append(-np.log(1 - cosine))
     assert len(fits) == 6
     assert len(differs) == 10  # (3, 4) are one frame apart: neither fitting nor unfitting
-    assert float(loss.detach()) == pytest.approx(0.5 * (np.mean(fits) + np.mean(differs)), rel=1e-3)
+    pairs = 0.5 * (np.mean(fits) + np.mean(differs))
+    assert float(loss.detach()) == pytest.approx(pairs, rel=1e-3)
+    with_matching, _ = syncnet.pair_loss(model, windows, min_offset=2, matching=0.5)
+    chances = []
+    for clip in range(2):
+        unit = [x[3 * clip : 3 * clip + 3] for x in (lips, sound)]
+        v, a = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6) for x in unit)
+        logits = np.clip(v @ a.T, 1e-6, 1 - 1e-6) / 0.1
+        distance = np.abs(starts[clip].numpy()[:, None] - starts[clip].numpy()[None])
+        weights = np.where((distance > 0) & (distance < 2), 0.0, np.exp(logits))
+        chances += [*(np.diag(weights) / weights.sum(1)), *(np.diag(weights) / weights.sum(0))]
+    assert float(with_matching.detach()) == pytest.approx(pairs - 0.5 * np.log(chances).mean(), rel=1e-3)
 
 
 # ---- refusals -------------------------------------------------------------------------------------------------------

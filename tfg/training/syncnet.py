@@ -31,6 +31,8 @@ from tfg.experts.syncnet import COLUMNS, COLUMNS_PER_FRAME, WINDOW, SyncNet, Syn
 from tfg.training import loop
 from tfg.training.evaluate import sync_figures
 
+MATCHING_TEMPERATURE = 0.1
+
 
 @dataclass(frozen=True)
 class SyncNetRecipe:
@@ -39,6 +41,7 @@ class SyncNetRecipe:
     train: tuple[str, ...]  # of each phase; several folders are joined by "+"
     validate: str
     steps: tuple[int, ...]  # optimiser steps of each phase, each with a learning-rate cycle of its own
+    matching: tuple[float, ...]  # weight of the matching loss in each phase
     batch_size: int  # clips
     windows: int  # windows from each clip; every one's lips are compared with every one's sound
     span: int  # frames within which the windows of a clip begin
@@ -96,9 +99,13 @@ def _columns(cepstra: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
     return cepstra[begin : begin + COLUMNS].T
 
 
-def pair_loss(model: SyncNet, windows: Windows, min_offset: int) -> tuple[Tensor, Tensor]:
+def pair_loss(model: SyncNet, windows: Windows, min_offset: int, matching: float = 0.0) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy on the cosine of every pair within a clip, fitting and unfitting pairs in equal parts.
 
+    :param min_offset: pairs nearer than this, but not of one moment, are left out.
+    :param matching: weight of a second term, multi-way matching (Chung, Chung, Kang, *Perfect match*, ICASSP 2019):
+        which of the clip's sounds belongs to these lips, and which lips to this sound? Cross-entropy on cosine / 0.1.
+        It goes on teaching when most pairs lie on the right side of 0.5 already.
     :returns: the loss, and the mean of the shares of fitting and of unfitting pairs on the right side of 0.5.
     """
     clips, count = windows.starts.shape
@@ -108,6 +115,11 @@ def pair_loss(model: SyncNet, windows: Windows, min_offset: int) -> tuple[Tensor
     apart = (windows.starts[:, :, None] - windows.starts[:, None, :]).abs()
     fits, differs = cosine[apart == 0], cosine[apart >= min_offset]
     loss = -0.5 * (fits.log().mean() + (1 - differs).log().mean())
+    if matching > 0:
+        logits = (cosine / MATCHING_TEMPERATURE).masked_fill((apart > 0) & (apart < min_offset), -torch.inf)
+        own = torch.arange(count, device=cosine.device).repeat(clips)
+        both = torch.cat([logits.flatten(0, 1), logits.transpose(1, 2).flatten(0, 1)])
+        loss = loss + matching * F.cross_entropy(both, torch.cat([own, own]))
     accuracy = 0.5 * ((fits > 0.5).float().mean() + (differs <= 0.5).float().mean())
     return loss, accuracy.detach()
 
@@ -134,8 +146,8 @@ def train(
     :raises TrainingError: too few clips, a loss that is not finite, or a checkpoint of another recipe.
     :raises DataError: a folder is not prepared.
     """
-    if len(recipe.train) != len(recipe.steps):
-        raise TrainingError("the recipe's train and steps differ in length; expected one entry per phase")
+    if not len(recipe.train) == len(recipe.steps) == len(recipe.matching):
+        raise TrainingError("the recipe's train, steps and matching differ in length; expected one entry per phase")
     out.mkdir(parents=True, exist_ok=True)
     fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
     torch.manual_seed(recipe.seed)
@@ -160,7 +172,7 @@ def train(
                 windows = make_windows([clips[i] for i in chosen], recipe, random)
                 windows = Windows(*(t.to(fabric.device) for t in (windows.lips, windows.sound, windows.starts)))
                 loop.set_learning_rate(optimizer, loop.one_cycle(step, steps, recipe.learning_rate))
-                loss, accuracy = pair_loss(wrapped, windows, recipe.min_offset)
+                loss, accuracy = pair_loss(wrapped, windows, recipe.min_offset, recipe.matching[phase])
                 loop.check_loss(loss, step)
                 fabric.backward(loss)
                 fabric_optimizer.step()
