@@ -304,7 +304,7 @@ def _score_alone(out: Scores, seen: _Seen, seed: int) -> None:
     if len(mismatched) and found.peak < mismatched.mean() + BELIEVED * mismatched.std():
         out["warnings"].append(
             f"AV-HuBERT finds no sync: AVS_u at its best delay is {found.peak:.3f}, within {BELIEVED:.0f} standard "
-            f"deviations of chance ({mismatched.mean():.3f} ± {mismatched.std():.3f}): neither it nor that delay says much"
+            f"deviations of chance ({mismatched.mean():.3f} ± {mismatched.std():.3f}); both say little here"
         )
 
 
