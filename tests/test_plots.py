@@ -62,7 +62,7 @@ def line(ax: Any, label: str) -> tuple[np.ndarray, np.ndarray]:
 
 def test_player_embeds_a_video_that_can_be_read_back_with_its_sound(clip: Clip, tmp_path: Path) -> None:
     page = show(clip, 'a "quoted" <caption>', width=32).data
-    data = re.search(r"base64,([A-Za-z0-9+/=]+)", page)
+    data = re.search(r"video/mp4;base64,([A-Za-z0-9+/=]+)", page)
     assert data is not None
     path = tmp_path / "embedded.mp4"
     path.write_bytes(base64.b64decode(data.group(1)))

@@ -182,10 +182,8 @@ def image_grid(
     :param columns: a title for each column.
     :param notes: name of the row -> a line under each of its pictures.
     """
-    with figure(len(rows), len(columns), size=(1.9 * len(columns), 2.15 * len(rows) + 0.2), squeeze=False) as (
-        fig,
-        axes,
-    ):
+    size = 1.75 * len(columns), 2.0 * len(rows) + 0.2
+    with figure(len(rows), len(columns), size=size, squeeze=False) as (fig, axes):
         for row, (name, pictures) in enumerate(rows.items()):
             for number, (ax, picture) in enumerate(zip(axes[row], pictures, strict=True)):
                 ax.imshow(picture, cmap="gray" if picture.ndim == 2 else None, vmin=0, vmax=255)

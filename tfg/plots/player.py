@@ -31,14 +31,18 @@ def show(clip: Clip, caption: str = "", *, width: int = 256, crf: float = CRF) -
     """
     from IPython.display import HTML
 
+    small = _reduced(clip, width)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
-        write_clip(_reduced(clip, width), path, crf=crf)
+        write_clip(small, path, crf=crf)
         data = base64.b64encode(path.read_bytes()).decode("ascii")
+    still = cv2.cvtColor(small.frames[small.n_frames // 2], cv2.COLOR_RGB2BGR)
+    poster = base64.b64encode(cv2.imencode(".jpg", still, (cv2.IMWRITE_JPEG_QUALITY, 80))[1].tobytes()).decode("ascii")
     label = html.escape(caption or f"Video with sound, {clip.duration:.1f} seconds", quote=True)
     text = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     return HTML(
-        f'<figure style="margin:0"><video controls preload="metadata" width="{width}" aria-label="{label}">'
+        f'<figure style="margin:0"><video controls preload="metadata" width="{width}" aria-label="{label}" '
+        f'poster="data:image/jpeg;base64,{poster}">'
         f'<source src="data:video/mp4;base64,{data}" type="video/mp4">'
         f"{label} (this browser does not play MP4)</video>{text}</figure>"
     )

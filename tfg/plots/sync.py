@@ -103,7 +103,15 @@ def _explain(ax: Any, result: LSEResult) -> None:
     ax.axvline(result.offset, color=MUTED, ls=":", lw=1)
     right = 1 if result.offset <= 0 else -1
     side = "left" if right > 0 else "right"
-    ax.text(right * 15, median, " median ", ha="right" if right > 0 else "left", va="bottom", color=MUTED)
+    ax.text(
+        right * 15,
+        median,
+        " median ",
+        ha="right" if right > 0 else "left",
+        va="center",
+        color=MUTED,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )
     ax.annotate(
         "", (result.offset, median), (result.offset, result.lse_d), arrowprops={"arrowstyle": "<->", "color": LIPS}
     )
