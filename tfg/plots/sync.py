@@ -60,7 +60,7 @@ def distance_matrix(distances: Array, vshift: int = 15) -> Figure:
     with figure(size=(5.6, 4.6)) as (fig, ax):
         low, high = np.percentile(distances, (1, 99))
         shown = ax.imshow(distances, cmap="magma", vmin=low, vmax=high)
-        ax.plot(ends, ends, color="#56B4E9", lw=1, ls=":", label="same moment (s = 0)")
+        ax.plot(ends, ends, color="#56B4E9", lw=1.5, ls=":", label="same moment (s = 0)")
         for sign in (-1, 1):
             name = f"searched: {vshift} frames either way" if sign > 0 else None
             ax.plot(ends + sign * vshift, ends, color="#56B4E9", lw=1, ls="--", label=name)
