@@ -111,14 +111,12 @@ def test_context_curve_shows_the_median(random: np.random.Generator) -> None:
     np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), np.median(values["lips"], axis=1))
 
 
-def test_chance_bar_covers_the_mismatched_pairs() -> None:
-    rows = [
-        plots.ClipScore("a", "known", 0.6, np.array([0.1, 0.3])),
-        plots.ClipScore("b", "new", 0.2, np.array([0.0, 0.2])),
-    ]
+def test_chance_bars_cover_both_kinds_of_mismatched_pairs() -> None:
+    rotated, others = np.array([0.1, 0.3]), np.array([0.2, 0.5])
+    rows = [plots.ClipScore("a", "known", 0.6, rotated, others), plots.ClipScore("b", "new", 0.2, rotated, others[:0])]
     (ax,) = plots.chance_by_clip(rows).axes
-    bar = ax.patches[0]
-    assert (bar.get_x(), bar.get_x() + bar.get_width()) == (0.1, pytest.approx(0.3))
+    spans = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches]
+    assert spans == [pytest.approx((0.1, 0.3)), pytest.approx((0.2, 0.5)), pytest.approx((0.1, 0.3))]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "b"]
     assert {"known", "new"} <= {text.get_text() for text in ax.get_legend().get_texts()}
 
@@ -149,13 +147,16 @@ def test_methods_are_compared_with_chance_and_ceiling() -> None:
             "lse_d_unbiased": 1 - value, "avs_m": None,
         }  # fmt: skip
 
-    figure = plots.compare_methods({"frozen": [clip(0.1), clip(0.3)], "smeared": [clip(0.4), clip(0.5)]})
+    figure = plots.compare_methods(
+        {"frozen": [clip(0.1), clip(0.3)], "smeared": [clip(0.4), clip(0.5)]}, other_clips=0.25
+    )
     assert_complete(figure)
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["AVS_u", "AVS_v", "LSE-D"], "None is left out"
     avs_u, avs_v, lse_d = figure.axes
     assert [bar.get_width() for bar in avs_u.patches] == pytest.approx([0.2, 0.45])
     colours = {ax: [line.get_color() for line in ax.lines] for ax in figure.axes}
-    assert colours[avs_u].count(LIPS) == 2
+    assert colours[avs_u].count(LIPS) == 3, "a chance level per method, and that of other clips"
+    assert 0.25 in [line.get_xdata()[0] for line in avs_u.lines]
     assert TRUTH in colours[avs_u]
     assert TRUTH not in colours[avs_v], "only AVS_u has the real video's score"
     assert LIPS not in colours[lse_d], "LSE has no chance level"

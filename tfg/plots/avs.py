@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.colors import Colormap, ListedColormap, NoNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from tfg.clip import FPS
@@ -36,7 +37,8 @@ class ClipScore(NamedTuple):
     clip: str
     group: str  #: what the expert knows of it, such as "new talker"
     score: float
-    mismatched: Float  #: ``(n,)`` the same score of pairs that do not belong together (`tfg.metrics.chance_values`)
+    rotated: Float  #: ``(n,)`` the same score with the clip's own lips at another moment
+    others: Float  #: ``(m,)`` the same score with the lips of other clips; may be empty
 
 
 # ---- the network --------------------------------------------------------------------------------------------------
@@ -60,7 +62,7 @@ def architecture(shapes: Mapping[str, Shape]) -> Figure:
     }
     arrows = [("sound", "audio_front"), ("lips", "resnet"), ("resnet", "video_front"), ("audio_front", "fused"),
               ("video_front", "fused"), ("fused", "projected"), ("projected", "encoder")]  # fmt: skip
-    with figure(size=(9.5, 3.2)) as (fig, ax):
+    with figure(size=(8.6, 3.0)) as (fig, ax):
         image_axes(ax, "One forward pass of AV-HuBERT")
         ax.set_xlim(0, 13.5)
         ax.set_ylim(0.2, 3.9)
@@ -85,7 +87,7 @@ def missing_modality(cosines: Mapping[str, Mapping[str, Float]]) -> Figure:
 
     :param cosines: panel -> {what was given in place of None: cosine per frame ``(T,)`` to the features with None}.
     """
-    with figure(1, len(cosines), size=(4.6 * len(cosines), 2.8), sharey=True, squeeze=False) as (fig, axes):
+    with figure(1, len(cosines), size=(4 * len(cosines), 2.8), sharey=True, squeeze=False) as (fig, axes):
         for ax, (title, curves) in zip(axes[0], cosines.items(), strict=True):
             for (name, cosine), colour in zip(curves.items(), (ACCENT, MUTED, *COLOURS), strict=False):
                 ax.plot(cosine, color=colour, label=f"{name}: mean {np.mean(cosine):.2f}")
@@ -110,7 +112,7 @@ def pseudo_labels(spans: Sequence[Label], strips: Mapping[str, Sequence[str]]) -
     number = {name: i + 1 for i, name in enumerate(used)} | {"": 0}
     palette = ListedColormap(["0.95", *plt.get_cmap("tab20")(np.arange(len(used)) * 7 % 20)])
     rows = 1 + len(strips)
-    with figure(rows, 1, size=(9.5, 0.55 * rows + 0.7), sharex=True) as (fig, axes):
+    with figure(rows, 1, size=(8, 0.55 * rows + 0.7), sharex=True) as (fig, axes):
         axes[0].set_title("What is said, and what machine-made labels stand for")
         _spans(axes[0], spans, "phonemes", {name: palette(i) for name, i in number.items()})
         for ax, (title, names) in zip(axes[1:], strips.items(), strict=True):
@@ -132,7 +134,7 @@ def masked_input(
     """
     frames = len(mouth)
     heights = [1.0, 1.0, 1.1] + [0.45] * len(strips)
-    size = (9.5, 0.75 * sum(heights) + 0.9)
+    size = (8, 0.75 * sum(heights) + 0.9)
     numbered = ListedColormap([plt.get_cmap("tab20")(i * 7 % 20) for i in range(1 + max(map(np.max, strips.values())))])
     with figure(len(heights), 1, size=size, sharex=True, height_ratios=heights) as (fig, axes):
         chosen = np.linspace(0, frames - 1, 15).round().astype(int)
@@ -182,7 +184,8 @@ def _spans(ax: Any, spans: Sequence[Label], title: str, colours: Mapping[str, An
         first, length = FPS * start - 0.5, FPS * (stop - start)  # frame t is drawn from t - 0.5 to t + 0.5
         grey = ("0.80", "0.88")[i % 2] if text else "0.97"
         ax.add_patch(Rectangle((first, 0), length, 1, facecolor=colours[text] if colours else grey, edgecolor="white"))
-        ax.text(first + length / 2, 0.5, text, ha="center", va="center", fontsize=7)
+        height = 0.5 + 0.2 * (-1) ** i  # texts of short neighbours do not touch
+        ax.text(first + length / 2, height, text, ha="center", va="center", fontsize=7)
     _bare(ax, title)
     ax.set_ylim(0, 1)
 
@@ -204,10 +207,10 @@ def similarity_matrices(matrices: Mapping[str, Float]) -> Figure:
     :param matrices: clip -> ``(T, T)``, row s is the sound of frame s, column t the lips of frame t.
     """
     count = len(matrices)
-    low = min(float(np.quantile(m, 0.02)) for m in matrices.values())
-    with figure(1, count, size=(4.8 * count, 4.2), squeeze=False) as (fig, axes):
+    low, high = np.quantile(np.concatenate([m.ravel() for m in matrices.values()]), [0.02, 0.998])
+    with figure(1, count, size=(4.4 * count, 3.9), squeeze=False) as (fig, axes):
         for ax, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
-            image = ax.imshow(matrix, origin="lower", cmap="viridis", vmin=low, vmax=1)
+            image = ax.imshow(matrix, origin="lower", cmap="viridis", vmin=low, vmax=high)
             ax.set(title=name, xlabel="frame t of the lips", ylabel="frame s of the sound")
             ax.grid(False)
         fig.colorbar(image, ax=axes[0].tolist(), label="cosine similarity", shrink=0.85)
@@ -221,7 +224,7 @@ def cosine_and_loss(spans: Sequence[Label], cosine: Float, mismatched: Float, lo
     :param mismatched: ``(T,)`` with the lips of another moment.
     :param loss: ``(T,)`` minus the logarithm of the cosine, floored.
     """
-    with figure(3, 1, size=(9.5, 4.6), sharex=True, height_ratios=[0.25, 1, 1]) as (fig, axes):
+    with figure(3, 1, size=(8, 4.6), sharex=True, height_ratios=[0.25, 1, 1]) as (fig, axes):
         _spans(axes[0], spans, "phonemes")
         axes[0].set_title("Sound and lips of one clip, frame by frame")
         axes[1].plot(mismatched, color=MUTED, linewidth=1, label=f"lips of another moment: {np.mean(mismatched):.2f}")
@@ -254,22 +257,26 @@ def context_curve(lengths: Sequence[int], cosines: Mapping[str, Float]) -> Figur
 
 
 def chance_by_clip(rows: Sequence[ClipScore]) -> Figure:
-    """Every clip's AVS_u beside the range of its mismatched pairs."""
+    """Every clip's AVS_u beside what mismatched pairs reach, by either way to mismatch."""
     groups = list(dict.fromkeys(row.group for row in rows))
     colours = dict(zip(groups, (TRUTH, SOUND, LIPS, ACCENT), strict=False))
-    with figure(size=(7.5, 0.24 * len(rows) + 1.2)) as (fig, ax):
+    with figure(size=(8, 0.24 * len(rows) + 1.2)) as (fig, ax):
         for i, row in enumerate(rows):
-            low, high = float(np.min(row.mismatched)), float(np.max(row.mismatched))
-            ax.barh(i, high - low, left=low, height=0.55, color="0.8")
-            ax.plot([np.mean(row.mismatched)] * 2, [i - 0.3, i + 0.3], color="0.4")
+            for values, shade in ((row.rotated, "0.85"), (row.others, "0.6")):
+                if len(values):
+                    low, high = float(np.min(values)), float(np.max(values))
+                    ax.barh(i, high - low, left=low, height=0.6 if shade == "0.85" else 0.25, color=shade)
             ax.plot(row.score, i, "o", color=colours[row.group])
         for group in groups:
             ax.plot([], [], "o", color=colours[group], label=group)
-        ax.barh(0, 0, color="0.8", label="mismatched: range, mean")
         ax.set(title="AVS_u of true pairs and of mismatched ones", xlabel="AVS_u", yticks=range(len(rows)),
                yticklabels=[row.clip for row in rows], ylim=(len(rows) - 0.4, -0.6))  # fmt: skip
+        ax.xaxis.set_major_locator(MaxNLocator(7))
         ax.grid(axis="y", visible=False)
-        ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+        rotated = Rectangle((0, 0), 1, 1, color="0.85", label="own lips, another moment")
+        others = Rectangle((0, 0), 1, 1, color="0.6", label="lips of other clips")
+        handles = [*ax.get_legend_handles_labels()[0], rotated, others]
+        ax.legend(handles=handles, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return fig
 
 
@@ -284,17 +291,17 @@ def delay_curves(
     :param lse_d: delay in frames -> LSE-D of the clip so delayed.
     :param lse_mismatched: the median distance over shifts of the original clip: LSE-D + LSE-C.
     """
-    with figure(2, 1, size=(7.5, 5), sharex=True) as (fig, (top, bottom)):
+    with figure(2, 1, size=(8, 4.8), sharex=True) as (fig, (top, bottom)):
         top.axhspan(float(np.min(mismatched)), float(np.max(mismatched)), color="0.85", label="mismatched pairs")
         top.plot(delays, avs, marker=".", color=TRUTH, label="AVS_u")
         top.set(title="AV-HuBERT: AVS_u takes the clip as it is", ylabel="AVS_u")
-        bottom.axhline(lse_mismatched, color=MUTED, linestyle="--", label="median over shifts (LSE-D + LSE-C)")
+        bottom.axhline(lse_mismatched, color=MUTED, linestyle="--", label="median over shifts\n(LSE-D + LSE-C)")
         bottom.plot(list(lse_d), list(lse_d.values()), marker=".", color=ACCENT, label="LSE-D")
         bottom.set(title="SyncNet: LSE-D looks for the best shift first", ylabel="distance", ylim=(0, None),
                    xlabel="delay of the sound (frames of 40 ms, positive: late)")  # fmt: skip
         for ax in (top, bottom):
             ax.axvline(0, color="black", linewidth=0.8)
-            ax.legend(loc="upper right" if ax is top else "lower right", fontsize=8)
+            ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     return fig
 
 
@@ -303,7 +310,7 @@ def steadiness(experts: Mapping[str, tuple[Float, Float, Float]]) -> Figure:
 
     :param experts: name -> (cosines over one clip ``(W,)``, true pairs of many clips, mismatched pairs of many clips).
     """
-    with figure(len(experts), 2, size=(9.5, 2.3 * len(experts)), sharey=True, squeeze=False,
+    with figure(len(experts), 2, size=(8, 2.3 * len(experts)), sharey=True, squeeze=False,
                 sharex="col", width_ratios=[2, 1]) as (fig, axes):  # fmt: skip
         for row, (name, (course, true, wrong)) in zip(axes, experts.items(), strict=True):
             row[0].plot(course, color=TRUTH)
@@ -311,23 +318,24 @@ def steadiness(experts: Mapping[str, tuple[Float, Float, Float]]) -> Figure:
             row[1].hist(wrong, 40, orientation="horizontal", density=True, color="0.7", label="5 or more frames off")
             row[1].hist(true, 40, orientation="horizontal", density=True, color=TRUTH, alpha=0.7, label="true pairs")
             row[1].set(title="many clips")
-            row[1].legend(fontsize=8, loc="lower right")
         axes[-1, 0].set_xlabel("first frame of the window")
         axes[-1, 1].set_xlabel("density")
+        fig.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=8)
     return fig
 
 
 # ---- scores -------------------------------------------------------------------------------------------------------
 
 
-def compare_methods(methods: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+def compare_methods(methods: Mapping[str, Sequence[Mapping[str, Any]]], other_clips: float) -> Figure:
     """Mean scores of each method, with every clip's own, the chance level and the ceiling of the real videos.
 
     :param methods: name -> one result of :func:`tfg.score` per clip; metrics that a result lacks are left out.
+    :param other_clips: AVS_u of the sound of one clip with the lips of another (`tfg.metrics.corpus.score_folder`).
     """
     scores = [clip for clips in methods.values() for clip in clips]
     keys = [key for key in METRICS if all(clip.get(key) is not None for clip in scores)]
-    size = (2.5 * len(keys) + 1, 0.42 * len(methods) + 1.5)
+    size = (1.9 * len(keys) + 1, 0.42 * len(methods) + 1.6)
     with figure(1, len(keys), size=size, sharey=True, squeeze=False) as (fig, axes):
         for ax, key in zip(axes[0], keys, strict=True):
             for i, clips in enumerate(methods.values()):
@@ -340,6 +348,7 @@ def compare_methods(methods: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figur
             if all(f"{key}_reference" in clip for clip in scores):
                 ceiling = np.mean([clip[f"{key}_reference"] for clip in scores])
                 ax.axvline(ceiling, color=TRUTH, linestyle="--")
+                ax.axvline(other_clips, color=LIPS, linestyle=":")
             title, direction = METRICS[key]
             ax.set(title=title, xlabel=direction, yticks=range(len(methods)), yticklabels=methods)
             ax.grid(axis="y", visible=False)
@@ -347,8 +356,9 @@ def compare_methods(methods: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figur
         handles = [
             plt.Line2D([], [], marker=".", linestyle="", color=SOUND, label="one clip"),
             Rectangle((0, 0), 1, 1, color=SOUND, alpha=0.45, label="mean"),
-            plt.Line2D([], [], color=LIPS, linewidth=2.5, label="chance level"),
+            plt.Line2D([], [], color=LIPS, linewidth=2.5, label="chance: same lips, another moment"),
+            plt.Line2D([], [], color=LIPS, linestyle=":", label="chance: lips of other clips"),
             plt.Line2D([], [], color=TRUTH, linestyle="--", label="real videos (ceiling)"),
         ]
-        fig.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
+        fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8)
     return fig
