@@ -31,14 +31,12 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tfg.crops import GREY_MEAN, GREY_STD, MOUTH_INPUT, mouth_video
 from tfg.datasets import prepared
 from tfg.errors import TrainingError
 from tfg.experts.avhubert import AVHubert, AVHubertConfig
 from tfg.training import loop, masking, targets
 from tfg.training.evaluate import sync_figures
-
-CROP = 88
-MEAN, STD = 0.421, 0.165  # grey levels of aligned mouth crops, as published
 
 
 @dataclass(frozen=True)
@@ -86,21 +84,21 @@ def make_batch(
     """Cut, crop, flip and light each clip at random (one draw per clip, as the published loader does)."""
     size, frames = len(clips), recipe.clip_frames
     audio = np.zeros((size, frames, 104), np.float32)
-    video = np.zeros((size, frames, CROP, CROP), np.float32)
+    video = np.zeros((size, frames, MOUTH_INPUT, MOUTH_INPUT), np.float32)
     target = np.full((size, frames), -100, np.int64)
     padding = np.ones((size, frames), bool)
     for i, (clip, label) in enumerate(zip(clips, labels, strict=True)):
         start = int(random.integers(0, max(0, clip.n_frames - frames) + 1))
         part = slice(start, start + frames)
         n = len(label[part])
-        top, left = random.integers(0, clip.mouth.shape[1] - CROP + 1, 2)
-        mouth = clip.mouth[part, top : top + CROP, left : left + CROP]
+        top, left = random.integers(0, clip.mouth.shape[1] - MOUTH_INPUT + 1, 2)
+        mouth = clip.mouth[part, top : top + MOUTH_INPUT, left : left + MOUTH_INPUT]
         if random.random() < 0.5:
             mouth = mouth[:, :, ::-1]
         gain = 1 + recipe.contrast * random.uniform(-1, 1)
         light = recipe.brightness * random.uniform(-1, 1)
         grey = mouth.astype(np.float32) * (gain / 255)
-        video[i, :n] = (grey + (MEAN * (1 - gain) + light - MEAN)) / STD
+        video[i, :n] = (grey + (GREY_MEAN * (1 - gain) + light - GREY_MEAN)) / GREY_STD
         audio[i, :n], target[i, :n], padding[i, :n] = clip.fbank[part], label[part], False
     return Batch(*map(torch.from_numpy, (audio, video, target, padding)))
 
@@ -144,9 +142,7 @@ def clip_features(
     if "a" in modalities:
         audio = torch.from_numpy(clip.fbank[: clip.n_frames])[None].to(device)
     if "v" in modalities:
-        edge = (clip.mouth.shape[1] - CROP) // 2
-        mouth = clip.mouth[:, edge : edge + CROP, edge : edge + CROP].astype(np.float32)
-        video = torch.from_numpy((mouth / 255 - MEAN) / STD)[None].to(device)
+        video = torch.from_numpy(mouth_video(clip.mouth))[None].to(device)
     features: Tensor = model.features(audio=audio, video=video, layer=layer)[0]
     return features.float().cpu().numpy()
 
