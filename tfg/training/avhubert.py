@@ -36,6 +36,7 @@ from tfg.datasets import prepared
 from tfg.errors import TrainingError
 from tfg.experts.avhubert import AVHubert, AVHubertConfig
 from tfg.training import loop, masking, targets
+from tfg.training.augment import Augmentation, augment_crops, draw_vocal_tract, warp_filterbank
 from tfg.training.evaluate import sync_figures
 
 
@@ -59,10 +60,9 @@ class AVHubertRecipe:
     video_mask_length: int
     modality_dropout: float
     audio_dropout: float
-    brightness: float  # per clip, additive, share of the grey range
-    contrast: float  # per clip, 1 +- contrast
     precision: str
     seed: int
+    augmentation: Augmentation
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def make_batch(
     recipe: AVHubertRecipe,
     random: np.random.Generator,
 ) -> Batch:
-    """Cut, crop, flip and light each clip at random (one draw per clip, as the published loader does)."""
+    """Cut each clip at random and change it by ``recipe.augmentation``."""
     size, frames = len(clips), recipe.clip_frames
     audio = np.zeros((size, frames, 104), np.float32)
     video = np.zeros((size, frames, MOUTH_INPUT, MOUTH_INPUT), np.float32)
@@ -91,15 +91,10 @@ def make_batch(
         start = int(random.integers(0, max(0, clip.n_frames - frames) + 1))
         part = slice(start, start + frames)
         n = len(label[part])
-        top, left = random.integers(0, clip.mouth.shape[1] - MOUTH_INPUT + 1, 2)
-        mouth = clip.mouth[part, top : top + MOUTH_INPUT, left : left + MOUTH_INPUT]
-        if random.random() < 0.5:
-            mouth = mouth[:, :, ::-1]
-        gain = 1 + recipe.contrast * random.uniform(-1, 1)
-        light = recipe.brightness * random.uniform(-1, 1)
-        grey = mouth.astype(np.float32) * (gain / 255)
-        video[i, :n] = (grey + (GREY_MEAN * (1 - gain) + light - GREY_MEAN)) / GREY_STD
-        audio[i, :n], target[i, :n], padding[i, :n] = clip.fbank[part], label[part], False
+        crops = augment_crops(clip.mouth[part], MOUTH_INPUT, recipe.augmentation, random)
+        video[i, :n] = (crops / 255 - GREY_MEAN) / GREY_STD
+        audio[i, :n] = warp_filterbank(clip.fbank[part], draw_vocal_tract(recipe.augmentation, random))
+        target[i, :n], padding[i, :n] = label[part], False
     return Batch(*map(torch.from_numpy, (audio, video, target, padding)))
 
 

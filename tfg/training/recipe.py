@@ -1,4 +1,4 @@
-"""Training recipes: TOML files read into frozen dataclasses, every key known, every key present.
+"""Training recipes: TOML files read into frozen dataclasses, every key known, every key present; tables nest.
 
 The committed recipes lie in ``tfg/assets/recipes``; a recipe's name works wherever its path does.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+import typing
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,20 +35,23 @@ def read_recipe(name_or_path: str | Path, kind: type[R]) -> R:
         found = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise TrainingError(f"{path} is not TOML: {error}") from error
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown, missing = sorted(found.keys() - fields), sorted(fields.keys() - found)
+    return _build(found, kind, str(path))
+
+
+def _build(found: dict[str, Any], kind: type[R], where: str) -> R:
+    hints = typing.get_type_hints(kind)
+    unknown, missing = sorted(found.keys() - hints), sorted(hints.keys() - found)
     if unknown or missing:
-        raise TrainingError(f"{path}: unknown keys {unknown}, missing keys {missing}; expected {sorted(fields)}")
-    for key, value in found.items():
-        default = _example(fields[key].type)
-        if not isinstance(value, default) or (isinstance(value, bool) and bool not in default):
-            raise TrainingError(f"{path}: {key} = {value!r}, expected {fields[key].type}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+        raise TrainingError(f"{where}: unknown keys {unknown}, missing keys {missing}; expected {sorted(hints)}")
+    return kind(**{key: _value(value, hints[key], f"{where}: {key}") for key, value in found.items()})
 
 
-def _example(annotation: Any) -> tuple[type, ...]:
-    """The TOML types that an annotation of a recipe's field accepts."""
-    text = str(annotation)
-    if text.startswith("tuple"):
-        return (list,)
-    return {"int": (int,), "float": (float, int), "str": (str,), "bool": (bool,)}[text]
+def _value(value: Any, hint: Any, where: str) -> Any:
+    """A TOML value as the field's type; a table becomes the dataclass that the field asks for."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        return _build(value, hint, where)
+    accepted = {int: (int,), float: (float, int), str: (str,), bool: (bool,)}.get(hint, (list,))
+    fits = isinstance(value, accepted) and (bool in accepted or not isinstance(value, bool))
+    if dataclasses.is_dataclass(hint) or not fits:
+        raise TrainingError(f"{where} = {value!r}, expected {getattr(hint, '__name__', hint)}")
+    return tuple(value) if isinstance(value, list) else value

@@ -29,6 +29,7 @@ from tfg.datasets import prepared
 from tfg.errors import TrainingError
 from tfg.experts.syncnet import COLUMNS, COLUMNS_PER_FRAME, WINDOW, SyncNet, SyncNetConfig
 from tfg.training import loop
+from tfg.training.augment import Augmentation, augment_crops, draw_vocal_tract, warp_cepstra
 from tfg.training.evaluate import sync_figures
 
 MATCHING_TEMPERATURE = 0.1
@@ -46,13 +47,11 @@ class SyncNetRecipe:
     windows: int  # windows from each clip; every one's lips are compared with every one's sound
     span: int  # frames within which the windows of a clip begin
     min_offset: int  # frames between a window and the sound that must be told apart from its own
-    jitter: int  # pixels by which a window's crop is moved at random, in each direction
-    brightness: float  # per window, additive, share of the range
-    contrast: float  # per window, 1 +- contrast
     learning_rate: float  # peak of the one-cycle schedule
     weight_decay: float
     precision: str
     seed: int
+    augmentation: Augmentation
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Windows:
 
 
 def make_windows(clips: Sequence[prepared.PreparedClip], recipe: SyncNetRecipe, random: np.random.Generator) -> Windows:
-    """Windows of each clip, in random places; the crop's shift, light and mirror are drawn once per clip."""
+    """Windows of each clip, in random places, changed by ``recipe.augmentation``."""
     size = clips[0].face.shape[1]
     count = recipe.windows
     lips = np.empty((len(clips), count, WINDOW, size, size, 3), np.float32)
@@ -76,17 +75,13 @@ def make_windows(clips: Sequence[prepared.PreparedClip], recipe: SyncNetRecipe, 
         complete = clip.n_frames - WINDOW  # windows whose sound is complete (tfg.experts.syncnet.SyncNet.embed)
         span = min(recipe.span, complete)
         starts[i] = int(random.integers(complete - span + 1)) + random.choice(span, count, replace=False)
-        rows, columns = (np.arange(size) + shift for shift in random.integers(-recipe.jitter, recipe.jitter + 1, 2))
-        if random.random() < 0.5:
-            columns = columns[::-1]
-        inside = (slice(None), rows.clip(0, size - 1)[:, None], columns.clip(0, size - 1)[None])
-        gain = 1 + recipe.contrast * random.uniform(-1, 1)
-        light = 255 * recipe.brightness * random.uniform(-1, 1)
-        levels = ((np.arange(256) - 128) * gain + 128 + light).clip(0, 255).astype(np.float32)
+        seen = starts[i][:, None] + np.arange(WINDOW)
+        frames, places = np.unique(seen, return_inverse=True)  # windows overlap: each frame is changed once
+        crops = augment_crops(clip.face[frames], size, recipe.augmentation, random)[..., ::-1]
+        lips[i] = crops[places.reshape(seen.shape)]
+        cepstra = warp_cepstra(clip.mfcc, draw_vocal_tract(recipe.augmentation, random))
         for j, start in enumerate(starts[i]):
-            face = clip.face[start : start + WINDOW][inside]  # beyond the crop's edge its last pixels repeat
-            lips[i, j] = levels[face[..., ::-1]]
-            sound[i, j, 0] = _columns(clip.mfcc, int(start))
+            sound[i, j, 0] = _columns(cepstra, int(start))
     return Windows(
         torch.from_numpy(lips).flatten(0, 1).permute(0, 4, 1, 2, 3),
         torch.from_numpy(sound).flatten(0, 1),
