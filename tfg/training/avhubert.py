@@ -17,17 +17,13 @@ moment are drawn together although no term of the loss says so: that is what the
 from __future__ import annotations
 
 import dataclasses
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -181,56 +177,42 @@ def train(
     if config.n_classes < max(recipe.clusters):
         raise TrainingError(f"the network has {config.n_classes} classes, the recipe asks for {max(recipe.clusters)}")
     out.mkdir(parents=True, exist_ok=True)
-    fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
+    fabric = loop.make_fabric(device, recipe.precision)
     torch.manual_seed(recipe.seed)
     model = AVHubert(config)
-    held_out = prepared.load(data / recipe.validate, prepared.names(data / recipe.validate))
-    described = {"recipe": json.loads(json.dumps(dataclasses.asdict(recipe))), "config": dataclasses.asdict(config)}
-    for iteration, (steps, parts) in enumerate(zip(recipe.steps, recipe.train, strict=True)):
-        clips = [c for part in parts.split("+") for c in prepared.load(data / part, prepared.names(data / part))]
+    held_out = loop.load_clips(data, recipe.validate)
+    described = loop.describe(recipe, config)
+    for number, (steps, parts) in enumerate(zip(recipe.steps, recipe.train, strict=True)):
+        clips = loop.load_clips(data, parts)
         if len({c.name for c in clips}) < len(clips):
             raise TrainingError(f"{parts} hold clips of the same name; labels are kept by name: prepare under others")
-        labels = _labels_once(out / f"labels{iteration}.npz", model, clips, recipe, iteration)
-        if iteration > 0:
-            torch.manual_seed(recipe.seed + iteration)
+        labels = _labels_once(out / f"labels{number}.npz", model, clips, recipe, number)
+        if number > 0:
+            torch.manual_seed(recipe.seed + number)
             model.label_embs_concat.data.uniform_()  # the old clusters mean nothing to the new labels
         optimizer = torch.optim.AdamW(
             loop.decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-6
         )
-        wrapped, fabric_optimizer = fabric.setup(model, optimizer)
-        for method in ("audio_front", "video_front", "fuse_and_encode", "logits"):
-            wrapped.mark_forward_method(method)  # so that mixed precision reaches them
-        checkpoint = out / f"iteration{iteration}.pt"
-        first = loop.load_checkpoint(checkpoint, model, optimizer, described)
-        model.train()
-        with loop.progress_bar(f"iteration {iteration + 1}") as bar:
-            task = bar.add_task("train", total=steps, completed=first, figures="")
-            for step in range(first, steps):
-                began = time.perf_counter()
-                random = loop.step_generator(recipe.seed + 1000 * iteration, step)
-                torch.manual_seed(int(random.integers(2**31)))  # for dropout
-                chosen = loop.batch_indices(len(clips), recipe.batch_size, recipe.seed + iteration, step)
-                batch = make_batch([clips[i] for i in chosen], [labels[i] for i in chosen], recipe, random)
-                batch = Batch(*(t.to(fabric.device) for t in dataclasses.astuple(batch)))
-                loop.set_learning_rate(optimizer, loop.one_cycle(step, steps, recipe.learning_rate))
-                loss, accuracy = prediction_loss(wrapped, batch, recipe, random)
-                loop.check_loss(loss, step)
-                fabric.backward(loss)
-                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-                fabric_optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                entry: dict[str, Any] = {
-                    "iteration": iteration,
-                    "step": step + 1,
-                    "loss": float(loss.detach()),
-                    "accuracy": float(accuracy),
-                    "seconds": time.perf_counter() - began,
-                }
-                if (step + 1) % save_every == 0 or step + 1 == steps:
-                    entry |= evaluate(model, held_out)
-                    loop.save_checkpoint(checkpoint, model, optimizer, step + 1, described)
-                loop.log_line(out / "log.jsonl", entry)
-                bar.update(task, completed=step + 1, figures=f"loss {entry['loss']:.2f}")
+
+        def step_loss(
+            wrapped: AVHubert,
+            step: int,
+            number: int = number,
+            clips: list[prepared.PreparedClip] = clips,
+            labels: list[NDArray[np.int64]] = labels,
+        ) -> tuple[Tensor, Tensor]:
+            random = loop.step_generator(recipe.seed + 1000 * number, step)
+            torch.manual_seed(int(random.integers(2**31)))  # for dropout
+            chosen = loop.batch_indices(len(clips), recipe.batch_size, recipe.seed + number, step)
+            batch = make_batch([clips[i] for i in chosen], [labels[i] for i in chosen], recipe, random)
+            batch = Batch(*(t.to(fabric.device) for t in dataclasses.astuple(batch)))
+            return prediction_loss(wrapped, batch, recipe, random)
+
+        phase = loop.Phase(
+            "iteration", number, steps, recipe.learning_rate, described, out, save_every, recipe.clip_norm
+        )
+        methods = ("audio_front", "video_front", "fuse_and_encode", "logits")
+        loop.run_phase(phase, model, optimizer, fabric, methods, step_loss, lambda: evaluate(model, held_out))
     return model
 
 

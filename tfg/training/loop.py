@@ -9,16 +9,105 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.fabric import Fabric
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from tfg.datasets import prepared
 from tfg.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One learning-rate cycle of a run: optimiser steps ``0 .. steps - 1`` and where they are recorded.
+
+    :ivar kind: what the recipe calls it, "phase" or "iteration"; a key of the log.
+    :ivar described: the recipe and the architecture; a checkpoint made under another one is refused.
+    :ivar clip_norm: gradients longer than this are shortened; None leaves them.
+    """
+
+    kind: str
+    number: int
+    steps: int
+    learning_rate: float
+    described: Any
+    out: Path
+    save_every: int
+    clip_norm: float | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.out / f"{self.kind}{self.number}.pt"
+
+
+def run_phase(
+    phase: Phase,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    fabric: Fabric,
+    methods: Sequence[str],
+    step_loss: Callable[[Any, int], tuple[Tensor, Tensor]],
+    evaluate: Callable[[], dict[str, float]],
+) -> None:
+    """Optimise; resume from the phase's checkpoint when there is one; evaluate, log and save on the way.
+
+    :param methods: names of the model's methods that ``step_loss`` calls, so that mixed precision reaches them.
+    :param step_loss: the wrapped model and the step's number -> loss and accuracy.
+    :param evaluate: figures for the log, taken whenever a checkpoint is saved.
+    :raises TrainingError: a loss that is not finite, or a checkpoint of another recipe.
+    """
+    wrapped, fabric_optimizer = fabric.setup(model, optimizer)
+    for method in methods:
+        wrapped.mark_forward_method(method)
+    first = load_checkpoint(phase.checkpoint, model, optimizer, phase.described)
+    model.train()
+    with progress_bar(f"{phase.kind} {phase.number + 1}") as bar:
+        task = bar.add_task("train", total=phase.steps, completed=first, figures="")
+        for step in range(first, phase.steps):
+            began = time.perf_counter()
+            set_learning_rate(optimizer, one_cycle(step, phase.steps, phase.learning_rate))
+            loss, accuracy = step_loss(wrapped, step)
+            check_loss(loss, step)
+            fabric.backward(loss)
+            if phase.clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), phase.clip_norm)
+            fabric_optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            entry: dict[str, Any] = {phase.kind: phase.number, "step": step + 1}
+            entry |= {"loss": float(loss.detach()), "accuracy": float(accuracy)}
+            entry["seconds"] = time.perf_counter() - began
+            if (step + 1) % phase.save_every == 0 or step + 1 == phase.steps:
+                entry |= evaluate()
+                save_checkpoint(phase.checkpoint, model, optimizer, step + 1, phase.described)
+            log_line(phase.out / "log.jsonl", entry)
+            bar.update(task, completed=step + 1, figures=f"loss {entry['loss']:.3f}")
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """One process on ``device`` ("cpu" or "cuda") with Fabric's name of a precision, such as "bf16-mixed"."""
+    return Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=precision)  # type: ignore[arg-type]
+
+
+def describe(recipe: Any, config: Any) -> dict[str, Any]:
+    """What a checkpoint belongs to, as plain data."""
+    described: dict[str, Any] = json.loads(json.dumps({"recipe": asdict(recipe), "config": asdict(config)}))
+    return described
+
+
+def load_clips(data: Path, parts: str) -> list[prepared.PreparedClip]:
+    """The clips of the prepared folders ``a+b+c`` under ``data``.
+
+    :raises DataError: a folder is not prepared.
+    """
+    return [clip for part in parts.split("+") for clip in prepared.load(data / part, prepared.names(data / part))]
 
 
 def step_generator(seed: int, step: int) -> np.random.Generator:

@@ -10,18 +10,13 @@ second or so of each other: sound from far away is often told by silence alone, 
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -144,44 +139,25 @@ def train(
     if not len(recipe.train) == len(recipe.steps) == len(recipe.matching):
         raise TrainingError("the recipe's train, steps and matching differ in length; expected one entry per phase")
     out.mkdir(parents=True, exist_ok=True)
-    fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
+    fabric = loop.make_fabric(device, recipe.precision)
     torch.manual_seed(recipe.seed)
     model = SyncNet(config)
-    held_out = prepared.load(data / recipe.validate, prepared.names(data / recipe.validate))
-    described = {"recipe": json.loads(json.dumps(dataclasses.asdict(recipe))), "config": dataclasses.asdict(config)}
-    for phase, (steps, parts) in enumerate(zip(recipe.steps, recipe.train, strict=True)):
-        clips = [c for part in parts.split("+") for c in prepared.load(data / part, prepared.names(data / part))]
+    held_out = loop.load_clips(data, recipe.validate)
+    described = loop.describe(recipe, config)
+    for number, (steps, parts) in enumerate(zip(recipe.steps, recipe.train, strict=True)):
+        clips = loop.load_clips(data, parts)
         optimizer = torch.optim.AdamW(loop.decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
-        wrapped, fabric_optimizer = fabric.setup(model, optimizer)
-        for method in ("forward_lip", "forward_audio"):
-            wrapped.mark_forward_method(method)  # so that mixed precision reaches them
-        checkpoint = out / f"phase{phase}.pt"
-        first = loop.load_checkpoint(checkpoint, model, optimizer, described)
-        model.train()
-        with loop.progress_bar(f"phase {phase + 1}") as bar:
-            task = bar.add_task("train", total=steps, completed=first, figures="")
-            for step in range(first, steps):
-                began = time.perf_counter()
-                random = loop.step_generator(recipe.seed + 1000 * phase, step)
-                chosen = loop.batch_indices(len(clips), recipe.batch_size, recipe.seed + phase, step)
-                windows = make_windows([clips[i] for i in chosen], recipe, random)
-                windows = Windows(*(t.to(fabric.device) for t in (windows.lips, windows.sound, windows.starts)))
-                loop.set_learning_rate(optimizer, loop.one_cycle(step, steps, recipe.learning_rate))
-                loss, accuracy = pair_loss(wrapped, windows, recipe.min_offset, recipe.matching[phase])
-                loop.check_loss(loss, step)
-                fabric.backward(loss)
-                fabric_optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                entry: dict[str, Any] = {
-                    "phase": phase,
-                    "step": step + 1,
-                    "loss": float(loss.detach()),
-                    "accuracy": float(accuracy),
-                    "seconds": time.perf_counter() - began,
-                }
-                if (step + 1) % save_every == 0 or step + 1 == steps:
-                    entry |= evaluate(model, held_out)
-                    loop.save_checkpoint(checkpoint, model, optimizer, step + 1, described)
-                loop.log_line(out / "log.jsonl", entry)
-                bar.update(task, completed=step + 1, figures=f"loss {entry['loss']:.3f}")
+
+        def step_loss(
+            wrapped: SyncNet, step: int, number: int = number, clips: list[prepared.PreparedClip] = clips
+        ) -> tuple[Tensor, Tensor]:
+            random = loop.step_generator(recipe.seed + 1000 * number, step)
+            chosen = loop.batch_indices(len(clips), recipe.batch_size, recipe.seed + number, step)
+            windows = make_windows([clips[i] for i in chosen], recipe, random)
+            windows = Windows(*(t.to(fabric.device) for t in (windows.lips, windows.sound, windows.starts)))
+            return pair_loss(wrapped, windows, recipe.min_offset, recipe.matching[number])
+
+        phase = loop.Phase("phase", number, steps, recipe.learning_rate, described, out, save_every)
+        methods = ("forward_lip", "forward_audio")
+        loop.run_phase(phase, model, optimizer, fabric, methods, step_loss, lambda: evaluate(model, held_out))
     return model
