@@ -38,7 +38,8 @@ MOUTH = slice(48, 68)
 CANVAS, MOUTH_CROP, MOUTH_INPUT = 256, 96, 88
 SMOOTHING = 12  # frames over which landmarks are averaged before the transform is estimated
 GREY_MEAN, GREY_STD = 0.421, 0.165
-_RGB_TO_GREY = (0.299, 0.587, 0.114)
+OUTSIDE_SYNCNET = 110  # grey level beyond the frame's edge
+RGB_TO_GREY = (0.299, 0.587, 0.114)
 
 Frames = NDArray[np.uint8]
 
@@ -75,7 +76,7 @@ def mouth_crops(video: VideoSource, track: FaceTrack) -> NDArray[np.uint8]:
     """
     transforms = mouth_transforms(track)
     crops = np.empty((len(track), MOUTH_CROP, MOUTH_CROP), np.uint8)
-    for i, frame in _track_frames(video, track):
+    for i, frame in track_frames(video, track):
         crops[i] = warp(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), transforms[i], MOUTH_CROP)  # truncates, as there
     return crops
 
@@ -107,7 +108,7 @@ def mouth_crops_torch(frames: Tensor, transforms: Tensor) -> Tensor:
     """
     if frames.ndim != 4 or frames.shape[1] != 3:
         raise CropError(f"frames are {tuple(frames.shape)}; expected (T, 3, H, W), RGB in [0, 1]")
-    weights = torch.tensor(_RGB_TO_GREY, dtype=frames.dtype, device=frames.device)
+    weights = torch.tensor(RGB_TO_GREY, dtype=frames.dtype, device=frames.device)
     grey = (frames * weights[:, None, None]).sum(dim=1, keepdim=True)
     edge = (MOUTH_CROP - MOUTH_INPUT) // 2
     inner = transforms.clone()
@@ -126,10 +127,15 @@ def face_crops_syncnet(video: VideoSource, track: FaceTrack, size: int = 224) ->
     Source: syncnet_python's run_pipeline, without its JPEG and XVID round trips; its detector is S3FD, ours the
     landmarks' box (:attr:`FaceTrack.boxes`).
     """
+    return _square_crops(video, track, face_transforms_syncnet(track, size), size, OUTSIDE_SYNCNET)
+
+
+def face_transforms_syncnet(track: FaceTrack, size: int = 224) -> Float64:
+    """The transform of each frame to :func:`face_crops_syncnet`: ``float64 (T, 2, 3)``, frame pixels -> crop pixels."""
     x0, y0, x1, y1 = track.boxes.astype(np.float64).T
     half = _median(np.maximum(x1 - x0, y1 - y0) / 2)
     left, top = _median((x0 + x1) / 2) - 1.4 * half, _median((y0 + y1) / 2) - half
-    return _square_crops(video, track, left, top, 2.8 * half, 2.8 * half, size, outside=110)
+    return box_transforms(np.stack([left, top, left + 2.8 * half, top + 2.8 * half], axis=1), size)
 
 
 def face_crops_wav2lip(video: VideoSource, track: FaceTrack, size: int = 96) -> Frames:
@@ -141,10 +147,25 @@ def face_crops_wav2lip(video: VideoSource, track: FaceTrack, size: int = 96) -> 
     Source: Wav2Lip's inference (pads 0, 10, 0, 0). Its smoothing looks forward and truncates; ours is centred. The
     peer's 10 pixels are kept relative to a face 200 pixels high, so that they mean the same at any resolution.
     """
+    return _square_crops(video, track, box_transforms(wav2lip_boxes(track), size), size, outside=0)
+
+
+def wav2lip_boxes(track: FaceTrack) -> Float64:
+    """The rectangle of :func:`face_crops_wav2lip` in each frame: ``float64 (T, 4)``, x0, y0, x1, y1 in pixel areas
+    (the first pixel of a frame covers 0 to 1)."""
     boxes = uniform_filter1d(track.boxes.astype(np.float64), 5, axis=0, mode="nearest")
-    x0, y0, x1, y1 = boxes.T
-    y1 = y1 + 0.05 * (y1 - y0)
-    return _square_crops(video, track, x0, y0, x1 - x0, y1 - y0, size, outside=0)
+    boxes[:, 3] += 0.05 * (boxes[:, 3] - boxes[:, 1])
+    return boxes
+
+
+def box_transforms(boxes: Float64, size: int) -> Float64:
+    """The transforms ``(T, 2, 3)`` that stretch boxes ``(T, 4)`` to ``size x size`` as cv2.resize does: pixel *areas*
+    meet, so pixel centres sit half a pixel inside."""
+    transforms = np.zeros((len(boxes), 2, 3))
+    scale = size / (boxes[:, 2:] - boxes[:, :2])
+    transforms[:, 0, 0], transforms[:, 1, 1] = scale.T
+    transforms[:, :, 2] = (0.5 - boxes[:, :2]) * scale - 0.5
+    return transforms
 
 
 def _median(values: Float64) -> Float64:
@@ -152,23 +173,19 @@ def _median(values: Float64) -> Float64:
     return np.asarray(medfilt(np.pad(values, 6, mode="edge"), 13)[6:-6])
 
 
-def _square_crops(
-    video: VideoSource, track: FaceTrack, left: Float64, top: Float64, width: Float64, height: Float64, size: int,
-    outside: float,
-) -> Frames:  # fmt: skip
-    """Rectangles of the frames stretched to ``size x size``, sampled as cv2.resize samples (pixel areas meet)."""
-    scale_x, scale_y = size / width, size / height
+def _square_crops(video: VideoSource, track: FaceTrack, transforms: Float64, size: int, outside: float) -> Frames:
+    """Each frame of the track warped to ``size x size`` and rounded."""
     crops = np.empty((len(track), size, size, 3), np.uint8)
-    for i, frame in _track_frames(video, track):
-        sx, sy = scale_x[i], scale_y[i]
-        # pixel area [left, left + width) -> [0, size): centres sit half a pixel inside
-        matrix = np.array([[sx, 0, (0.5 - left[i]) * sx - 0.5], [0, sy, (0.5 - top[i]) * sy - 0.5]])
-        crops[i] = np.round(warp(frame, matrix, size, outside))
+    for i, frame in track_frames(video, track):
+        crops[i] = np.round(warp(frame, transforms[i], size, outside))
     return crops
 
 
-def _track_frames(video: VideoSource, track: FaceTrack) -> Iterator[tuple[int, Frames]]:
-    """``(i, frame)`` for the frames of a track, one block of the video in memory at a time."""
+def track_frames(video: VideoSource, track: FaceTrack) -> Iterator[tuple[int, Frames]]:
+    """``(i, frame)`` for the frames of a track, one block of the video in memory at a time.
+
+    :raises CropError: the track is not from this video.
+    """
     if track.stop > video.n_frames:
         raise CropError(
             f"{video.source or 'the clip'} has {video.n_frames} frames, the track covers {track.start} to "

@@ -39,4 +39,6 @@ def recognise(state_dict: Mapping[str, Tensor]) -> Architecture | None:
         return Architecture("lip_expert")
     if "face_decoder_blocks.0.0.conv_block.0.weight" in state_dict:
         return Architecture("wav2lip")
+    if "features.28.weight" in state_dict and "features.0.weight" in state_dict:
+        return Architecture("vgg19")  # for the perceptual loss
     return None

@@ -123,11 +123,17 @@ class VisualFrontEnd(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
     def forward(self, video: Tensor) -> Tensor:
-        batch, time = video.shape[:2]
-        if self.video_pool > 1:
-            video = F.avg_pool2d(video, self.video_pool)
+        return self.of_stacks(stack_neighbours(self.pool(video)))
+
+    def pool(self, video: Tensor) -> Tensor:
+        """``(B, T, H, W)`` averaged over squares of ``video_pool`` pixels: each frame by itself."""
+        return F.avg_pool2d(video, self.video_pool) if self.video_pool > 1 else video
+
+    def of_stacks(self, stacks: Tensor) -> Tensor:
+        """Pooled frames with their neighbours, ``(B, T, h, w, 5)`` of `stack_neighbours` -> ``(B, T, 8*width)``."""
         # Training needs all frames together for batch norm's statistics. In evaluation frames do not depend on each
         # other: a few at a time keep the activations inside the processor's cache, and memory small for long clips.
+        batch, time = stacks.shape[:2]
         at_once = time if self.training else max(1, IMAGES_AT_ONCE // batch)
-        parts = stack_neighbours(video).split(at_once, dim=1)
+        parts = stacks.split(at_once, dim=1)
         return torch.cat([self.trunk(self.frontend3D(part)).view(batch, part.shape[1], -1) for part in parts], dim=1)
