@@ -101,6 +101,17 @@ def train_avhubert(data: Data, out: Run, recipe: Recipe = "avhubert-mini", devic
     typer.echo(f"done: {out}")
 
 
+@train_app.command("contrastive")
+def train_contrastive(data: Data, out: Run, recipe: Recipe = "avhubert-contrastive", device: Device = "cpu") -> None:
+    """Train AV-HuBERT mini's network by SyncNet's objective (an ablation)."""
+    from tfg.experts.avhubert import AVHubertConfig
+    from tfg.training import contrastive
+    from tfg.training.recipe import read_recipe
+
+    contrastive.train(read_recipe(recipe, contrastive.ContrastiveRecipe), AVHubertConfig.mini(), data, out, device)
+    typer.echo(f"done: {out}")
+
+
 @train_app.command("publish")
 def train_publish(
     kind: Annotated[str, typer.Argument(help="avhubert or syncnet.")],

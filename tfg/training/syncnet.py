@@ -90,26 +90,38 @@ def _columns(cepstra: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
 
 
 def pair_loss(model: SyncNet, windows: Windows, min_offset: int, matching: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Binary cross-entropy on the cosine of every pair within a clip, fitting and unfitting pairs in equal parts.
+    """:func:`cosine_loss` of every pair of windows within a clip.
 
+    :returns: the loss and the accuracy.
+    """
+    clips, count = windows.starts.shape
+    sound = F.normalize(model.forward_audio(windows.sound).float(), dim=1, eps=1e-6).reshape(clips, count, -1)
+    lips = F.normalize(model.forward_lip(windows.lips).float(), dim=1, eps=1e-6).reshape(clips, count, -1)
+    apart = (windows.starts[:, :, None] - windows.starts[:, None, :]).abs()
+    return cosine_loss(lips @ sound.transpose(1, 2), apart, min_offset, matching)
+
+
+def cosine_loss(cosine: Tensor, apart: Tensor, min_offset: int, matching: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy on the cosine, fitting and unfitting pairs in equal parts.
+
+    :param cosine: ``(B, V, A)``, every lip window of a clip (row) with every audio window; values below 0 count as 0.
+    :param apart: ``(B, V, A)`` frames between the two; 0 fits, at most once in a row or a column.
     :param min_offset: pairs nearer than this, but not of one moment, are left out.
     :param matching: weight of a second term, multi-way matching (Chung, Chung, Kang, *Perfect match*, ICASSP 2019):
         which of the clip's sounds belongs to these lips, and which lips to this sound? Cross-entropy on cosine / 0.1.
         It goes on teaching when most pairs lie on the right side of 0.5 already.
     :returns: the loss, and the mean of the shares of fitting and of unfitting pairs on the right side of 0.5.
     """
-    clips, count = windows.starts.shape
-    sound = F.normalize(model.forward_audio(windows.sound).float(), dim=1, eps=1e-6).reshape(clips, count, -1)
-    lips = F.normalize(model.forward_lip(windows.lips).float(), dim=1, eps=1e-6).reshape(clips, count, -1)
-    cosine = (lips @ sound.transpose(1, 2)).clamp(1e-6, 1 - 1e-6)
-    apart = (windows.starts[:, :, None] - windows.starts[:, None, :]).abs()
-    fits, differs = cosine[apart == 0], cosine[apart >= min_offset]
+    likely = cosine.clamp(1e-6, 1 - 1e-6)
+    fits, differs = likely[apart == 0], likely[apart >= min_offset]
     loss = -0.5 * (fits.log().mean() + (1 - differs).log().mean())
     if matching > 0:
         logits = (cosine / MATCHING_TEMPERATURE).masked_fill((apart > 0) & (apart < min_offset), -torch.inf)
-        own = torch.arange(count, device=cosine.device).repeat(clips)
-        both = torch.cat([logits.flatten(0, 1), logits.transpose(1, 2).flatten(0, 1)])
-        loss = loss + matching * F.cross_entropy(both, torch.cat([own, own]))
+        terms = []
+        for scores, same in ((logits, apart == 0), (logits.transpose(1, 2), (apart == 0).transpose(1, 2))):
+            asked = same.any(dim=2)  # windows whose partner is there
+            terms.append(F.cross_entropy(scores[asked], same[asked].int().argmax(dim=1)))
+        loss = loss + matching * 0.5 * (terms[0] + terms[1])
     accuracy = 0.5 * ((fits > 0.5).float().mean() + (differs <= 0.5).float().mean())
     return loss, accuracy.detach()
 
