@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfg import audio, crops, datasets, errors, experts, faces, media, metrics, plots, training
+    from tfg import audio, crops, datasets, errors, experts, faces, media, metrics, plots, stress, training
     from tfg.clip import Clip
     from tfg.crops import mouth_crops, mouth_video
     from tfg.errors import TfgError
@@ -43,7 +43,9 @@ _NAMES = {
     "track_faces": "tfg.faces",
     "write_clip": "tfg.media",
 }
-_MODULES = ("audio", "crops", "datasets", "errors", "experts", "faces", "media", "metrics", "plots", "training")
+_MODULES = (
+    "audio", "crops", "datasets", "errors", "experts", "faces", "media", "metrics", "plots", "stress", "training",
+)  # fmt: skip
 
 __all__ = [
     "Clip",
@@ -66,6 +68,7 @@ __all__ = [
     "plots",
     "read_clip",
     "score",
+    "stress",
     "track_face",
     "track_faces",
     "training",

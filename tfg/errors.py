@@ -69,3 +69,11 @@ class DataError(TfgError):
 
 class TrainingError(TfgError):
     """A training run cannot start or must stop."""
+
+
+class StressError(TfgError):
+    """A perturbation is unknown, its value leaves its range, or the clip is not one that it applies to."""
+
+
+class LossError(TfgError):
+    """A loss is undefined for the tensors it was given, or lacks what it compares with."""

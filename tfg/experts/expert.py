@@ -212,19 +212,39 @@ class SyncNetExpert:
         lip, audio = self.clip_embeddings(video, track)
         return audio, lip
 
+    def encode_lips(self, crops: Frames) -> Float:
+        """Lip embeddings of a face's crops.
+
+        :param crops: ``uint8 (T, S, S, 3)``, :func:`tfg.crops.face_crops_syncnet`.
+        :returns: ``float32 (T - 5, E)``: one window fewer than there are, as sound has them.
+        """
+        return self._lips(iter([crops]), len(crops))
+
+    def encode_sound(self, audio: Wave) -> Float:
+        """Audio embeddings ``float32 (T - 5, E)`` of the sound ``float32 (640 T,)`` that belongs to ``T`` crops."""
+        frames = len(audio) // SAMPLES_PER_FRAME
+        return self._scale(self.model.embed_audio(mfcc(audio))[: _windows(frames)])
+
     def _embed(self, crops: Iterator[Frames], frames: int, audio: Wave) -> tuple[Float, Float]:
-        count = frames - WINDOW
-        if count < 1:
-            raise FeatureError(f"{frames} frames; SyncNet pairs need at least {WINDOW + 1} (0.24 s) of face and sound")
-        lip = np.concatenate([self.model.embed_face(block) for block in _overlapping(crops)])[:count]
-        sound = self.model.embed_audio(mfcc(audio))[:count]
-        return self._scale(lip), self._scale(sound)
+        _windows(frames)  # too few are refused before the network runs
+        return self._lips(crops, frames), self.encode_sound(audio)
+
+    def _lips(self, crops: Iterator[Frames], frames: int) -> Float:
+        count = _windows(frames)
+        return self._scale(np.concatenate([self.model.embed_face(block) for block in _overlapping(crops)])[:count])
 
     def _scale(self, embeddings: Float) -> Float:
         if not self.normalise:
             return embeddings
         norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
         return np.asarray(embeddings / np.maximum(norms, 1e-8), np.float32)
+
+
+def _windows(frames: int) -> int:
+    """How many windows of lips and sound a track of ``frames`` frames gives."""
+    if frames <= WINDOW:
+        raise FeatureError(f"{frames} frames; SyncNet pairs need at least {WINDOW + 1} (0.24 s) of face and sound")
+    return frames - WINDOW
 
 
 def _overlapping(blocks: Iterator[Frames], size: int = _BLOCK) -> Iterator[Frames]:
