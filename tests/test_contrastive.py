@@ -26,7 +26,7 @@ def recipe() -> contrastive.ContrastiveRecipe:
     recipe = read_recipe("avhubert-contrastive", contrastive.ContrastiveRecipe)
     plain = dataclasses.replace(recipe.augmentation, shift=0.0, flip=False, brightness=0.0, contrast=0.0)
     return dataclasses.replace(
-        recipe, train="train", validate="train", steps=6, batch_size=3, cut_frames=20, max_lag=6, precision="32-true",
+        recipe, train="train", validate="train", watch=(), steps=6, batch_size=3, cut_frames=20, max_lag=6, precision="32-true",
         augmentation=plain,
     )  # fmt: skip
 

@@ -61,7 +61,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def avhubert_recipe() -> avhubert.AVHubertRecipe:
     recipe = read_recipe("avhubert-mini", avhubert.AVHubertRecipe)
     return dataclasses.replace(
-        recipe, train=("train", "train+val"), validate="val", steps=(4, 4), clusters=(4, 6), feature_layer=1,
+        recipe, train=("train", "train+val"), validate="val", watch=("train",), steps=(4, 4), clusters=(4, 6),
+        feature_layer=1,
         batch_size=3, clip_frames=22, audio_mask_length=4, video_mask_length=3, precision="32-true",
     )  # fmt: skip
 
@@ -73,6 +74,7 @@ def syncnet_recipe() -> syncnet.SyncNetRecipe:
         recipe,
         train=("train", "train+val"),
         validate="val",
+        watch=("train",),
         steps=(4, 4),
         matching=(0.0, 1.0),
         batch_size=3,
@@ -215,6 +217,18 @@ def test_an_interrupted_syncnet_run_resumes_bit_for_bit(
     with pytest.raises(KeyboardInterrupt):
         syncnet.train(syncnet_recipe, TINY_SYNCNET, data, tmp_path / "cut", save_every=2)
     assert _equal(whole, syncnet.train(syncnet_recipe, TINY_SYNCNET, data, tmp_path / "cut", save_every=2))
+
+
+def test_the_log_holds_the_learning_curve_of_watched_folders(
+    data: Path, syncnet_recipe: syncnet.SyncNetRecipe, tmp_path: Path
+) -> None:
+    model = syncnet.train(syncnet_recipe, TINY_SYNCNET, data, tmp_path, save_every=2)
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    measured = [entry for entry in entries if "auc_5" in entry]
+    assert [(entry["phase"], entry["step"]) for entry in measured] == [(0, 2), (0, 4), (1, 2), (1, 4)]
+    last = syncnet.evaluate(model, prepared.load(data / "train", prepared.names(data / "train")))
+    assert measured[-1]["train/auc_5"] == pytest.approx(last["auc_5"])
+    assert measured[-1]["train/clips"] == 6
 
 
 def test_masked_prediction_learns_what_can_be_learnt(data: Path, avhubert_recipe: avhubert.AVHubertRecipe) -> None:

@@ -42,6 +42,7 @@ class AVHubertRecipe:
 
     train: tuple[str, ...]  # of each iteration; several folders are joined by "+"
     validate: str
+    watch: tuple[str, ...]  # further folders measured on the way, for the learning curve alone
     steps: tuple[int, ...]  # optimiser steps of each iteration
     clusters: tuple[int, ...]  # labels of each iteration
     feature_layer: int  # inner layer (1-based) whose features the later iterations cluster
@@ -180,7 +181,7 @@ def train(
     fabric = loop.make_fabric(device, recipe.precision)
     torch.manual_seed(recipe.seed)
     model = AVHubert(config)
-    held_out = loop.load_clips(data, recipe.validate)
+    measure = loop.measure(evaluate, model, data, recipe.validate, recipe.watch)
     described = loop.describe(recipe, config)
     for number, (steps, parts) in enumerate(zip(recipe.steps, recipe.train, strict=True)):
         clips = loop.load_clips(data, parts)
@@ -212,7 +213,7 @@ def train(
             "iteration", number, steps, recipe.learning_rate, described, out, save_every, recipe.clip_norm
         )
         methods = ("audio_front", "video_front", "fuse_and_encode", "logits")
-        loop.run_phase(phase, model, optimizer, fabric, methods, step_loss, lambda: evaluate(model, held_out))
+        loop.run_phase(phase, model, optimizer, fabric, methods, step_loss, measure)
     return model
 
 

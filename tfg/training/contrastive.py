@@ -34,6 +34,7 @@ class ContrastiveRecipe:
 
     train: str
     validate: str
+    watch: tuple[str, ...]  # further folders measured on the way, for the learning curve alone
     steps: int
     matching: float  # weight of multi-way matching
     batch_size: int  # clips
@@ -100,7 +101,7 @@ def train(
     fabric = loop.make_fabric(device, recipe.precision)
     torch.manual_seed(recipe.seed)
     model = AVHubert(config)
-    held_out = loop.load_clips(data, recipe.validate)
+    measure = loop.measure(evaluate, model, data, recipe.validate, recipe.watch)
     clips = [c for c in loop.load_clips(data, recipe.train) if c.n_frames >= recipe.cut_frames + recipe.max_lag]
     optimizer = torch.optim.AdamW(loop.decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
 
@@ -115,5 +116,5 @@ def train(
     described = loop.describe(recipe, config)
     phase = loop.Phase("phase", 0, recipe.steps, recipe.learning_rate, described, out, save_every, recipe.clip_norm)
     methods = ("audio_front", "video_front", "fuse_and_encode")
-    loop.run_phase(phase, model, optimizer, fabric, methods, step_loss, lambda: evaluate(model, held_out))
+    loop.run_phase(phase, model, optimizer, fabric, methods, step_loss, measure)
     return model

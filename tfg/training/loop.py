@@ -110,6 +110,26 @@ def load_clips(data: Path, parts: str) -> list[prepared.PreparedClip]:
     return [clip for part in parts.split("+") for clip in prepared.load(data / part, prepared.names(data / part))]
 
 
+def measure(
+    evaluate: Callable[[Any, Sequence[prepared.PreparedClip]], dict[str, float]],
+    model: nn.Module,
+    data: Path,
+    validate: str,
+    watch: Sequence[str],
+) -> Callable[[], dict[str, float]]:
+    """What :func:`run_phase` calls to evaluate: figures on ``validate``; those on a watched folder as ``folder/key``."""
+    held_out = load_clips(data, validate)
+    watched = {folder: load_clips(data, folder) for folder in watch}
+
+    def figures() -> dict[str, float]:
+        found = evaluate(model, held_out)
+        for folder, clips in watched.items():
+            found |= {f"{folder}/{key}": value for key, value in evaluate(model, clips).items()}
+        return found
+
+    return figures
+
+
 def step_generator(seed: int, step: int) -> np.random.Generator:
     """The random numbers of one training step."""
     return np.random.default_rng([seed, step])

@@ -36,6 +36,7 @@ class SyncNetRecipe:
 
     train: tuple[str, ...]  # of each phase; several folders are joined by "+"
     validate: str
+    watch: tuple[str, ...]  # further folders measured on the way, for the learning curve alone
     steps: tuple[int, ...]  # optimiser steps of each phase, each with a learning-rate cycle of its own
     matching: tuple[float, ...]  # weight of the matching loss in each phase
     batch_size: int  # clips
@@ -154,7 +155,7 @@ def train(
     fabric = loop.make_fabric(device, recipe.precision)
     torch.manual_seed(recipe.seed)
     model = SyncNet(config)
-    held_out = loop.load_clips(data, recipe.validate)
+    measure = loop.measure(evaluate, model, data, recipe.validate, recipe.watch)
     described = loop.describe(recipe, config)
     for number, (steps, parts) in enumerate(zip(recipe.steps, recipe.train, strict=True)):
         clips = loop.load_clips(data, parts)
@@ -171,5 +172,5 @@ def train(
 
         phase = loop.Phase("phase", number, steps, recipe.learning_rate, described, out, save_every)
         methods = ("forward_lip", "forward_audio")
-        loop.run_phase(phase, model, optimizer, fabric, methods, step_loss, lambda: evaluate(model, held_out))
+        loop.run_phase(phase, model, optimizer, fabric, methods, step_loss, measure)
     return model
