@@ -117,7 +117,7 @@ def measure(
     validate: str,
     watch: Sequence[str],
 ) -> Callable[[], dict[str, float]]:
-    """What :func:`run_phase` calls to evaluate: figures on ``validate``; those on a watched folder as ``folder/key``."""
+    """What :func:`run_phase` evaluates: figures on ``validate``; those on a watched folder as ``folder/key``."""
     held_out = load_clips(data, validate)
     watched = {folder: load_clips(data, folder) for folder in watch}
 

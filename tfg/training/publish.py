@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime
 import json
-import platform
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -18,6 +17,7 @@ from tfg.errors import TrainingError
 from tfg.experts.avhubert import AVHubert, AVHubertConfig
 from tfg.experts.checkpoints import save_weights
 from tfg.experts.syncnet import SyncNet, SyncNetConfig
+from tfg.results import code_commit, device
 from tfg.training import avhubert, syncnet
 
 ABOUT = {
@@ -29,18 +29,6 @@ LIMITS = (
     "A teaching model: one real talker and a few rendered ones. Judge other faces by it only beside the chance level, "
     "and see 'figures' for talkers it has never seen. Not a means to identify people."
 )
-
-
-def commit() -> str:
-    """The commit that the code runs at, with ``-dirty`` when the working tree differs; ``unknown`` outside git."""
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
 
 
 def figures(
@@ -55,6 +43,24 @@ def figures(
         clips = prepared.load(data / folder, prepared.names(data / folder))
         result[folder] = {key: round(value, 4) for key, value in evaluate(model, clips).items()}
     return result
+
+
+def learning_curve(log: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """The steps of a log at which the network was evaluated, four digits each.
+
+    ``loss`` and ``accuracy`` are means over the steps since the entry before; ``steps`` counts through all phases.
+    """
+    curve: list[dict[str, float]] = []
+    since: list[Mapping[str, float]] = []
+    for number, entry in enumerate(log, start=1):
+        since.append(entry)
+        if "auc_5" not in entry:
+            continue
+        mean = {key: float(np.nanmean([e[key] for e in since])) for key in ("loss", "accuracy")}
+        point = {**entry, **mean, "steps": number}
+        curve.append({k: round(v, 4) for k, v in point.items() if k != "seconds"})
+        since = []
+    return curve
 
 
 def publish(
@@ -78,6 +84,7 @@ def publish(
     planned = recipe["steps"][-1] if isinstance(recipe["steps"], list) else recipe["steps"]
     if state["step"] != planned:
         raise TrainingError(f"{checkpoint} is at step {state['step']} of {planned}: run the training to its end first")
+    log = [json.loads(line) for line in (checkpoint.parent / "log.jsonl").read_text().splitlines()]
     half = {k: v.half() if v.is_floating_point() else v for k, v in state["model"].items()}
     evaluate: Callable[[Any, Sequence[prepared.PreparedClip]], dict[str, float]]
     if kind == "avhubert":
@@ -103,11 +110,12 @@ def publish(
         "data": {folder: len(prepared.names(data / folder)) for folder in _folders(recipe["train"])},
         "recipe": recipe,
         "command": command,
-        "commit": commit(),
+        "commit": code_commit(),
         "date": datetime.date.today().isoformat(),
-        "device": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
-        "training_minutes": round(_minutes(checkpoint.parent / "log.jsonl"), 1),
+        "device": device(),
+        "training_minutes": round(sum(entry["seconds"] for entry in log) / 60, 1),
         "figures": figures(evaluate, model, data, evaluate_on),
+        "curve": learning_curve(log),
     }
     save_weights(half, target, card)
     return card
@@ -115,10 +123,6 @@ def publish(
 
 def _folders(train: Sequence[str]) -> list[str]:
     return sorted({folder for entry in train for folder in entry.split("+")})
-
-
-def _minutes(log: Path) -> float:
-    return sum(json.loads(line)["seconds"] for line in log.read_text().splitlines()) / 60
 
 
 def as_table(card: Mapping[str, Any]) -> str:
