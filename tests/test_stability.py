@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny_experts
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tfg import stability
+from tfg.crops import mouth_transforms, mouth_video
+from tfg.datasets import studio
 from tfg.errors import FeatureError, MetricError
-from tfg.experts.expert import AVHubertExpert, SyncNetExpert
+from tfg.experts.expert import AVHubertExpert, SyncNetExpert, load_expert
+from tfg.faces import track_face
 from tfg.metrics import cosine_similarity
+from tfg.stability import context, gradients
 
 
 def test_window_of_both_experts_covers_the_same_frames() -> None:
@@ -80,6 +87,7 @@ def test_uniform_cosines_make_a_pull_of_infinite_mean() -> None:
     assert stability.describe_cosines(0.5 + uniform / 2)["pull_index"] > 10
 
 
+@settings(max_examples=10, deadline=None)
 @given(scale=st.floats(0.1, 10), shift=st.floats(-1, 1))
 def test_separation_does_not_depend_on_the_scale_of_the_cosine(scale: float, shift: float) -> None:
     random = np.random.default_rng(1)
@@ -94,3 +102,95 @@ def test_separation_does_not_depend_on_the_scale_of_the_cosine(scale: float, shi
 def test_values_that_are_not_there_are_refused() -> None:
     with pytest.raises(MetricError, match="1 of them not finite"):
         stability.describe_losses(np.array([1.0, np.nan]))
+
+
+def test_network_given_the_whole_clip_agrees_with_averaging() -> None:
+    """A window as long as the clip is the whole clip: both ways to use context must give one number."""
+    clip, track = tiny_experts.clip(40), tiny_experts.track(0, 40)
+    expert = AVHubertExpert(tiny_experts.hubert(), "a")
+    fbank, mouth = expert.inputs(clip, track)
+    audio, video = expert.encode(audio=fbank), expert.encode(mouth=mouth)
+    lips = torch.from_numpy(mouth_video(mouth))
+    given = context.restricted(expert, fbank, lips, 25)
+    assert given.matching.shape == (4,)  # windows begin 5 frames apart
+    by_hand = cosine_similarity(expert.encode(audio=fbank[5:30]), expert.encode(mouth=mouth[5:30])).mean()
+    np.testing.assert_allclose(given.matching[1], by_hand, atol=1e-5)
+    mean = context.averaged(audio, video, 1, 25)
+    assert mean.matching.shape == (16,)
+    assert not np.allclose(mean.matching[::5], given.matching, atol=1e-6), "context changes features"
+    with pytest.raises(FeatureError, match="at least 41"):
+        context.restricted(expert, fbank, lips, 36)
+
+
+def test_sound_off_by_five_frames_is_what_restricted_pairs_see() -> None:
+    expert = AVHubertExpert(tiny_experts.hubert(), "a")
+    clip, track = tiny_experts.clip(16), tiny_experts.track(0, 16)
+    fbank, mouth = expert.inputs(clip, track)
+    found = context.restricted(expert, fbank, torch.from_numpy(mouth_video(mouth)), 1)
+    assert len(found.matching) == 16
+    assert len(found.off) == sum(5 <= abs(i - j) <= 15 for i in range(16) for j in range(16))
+
+
+# ---- gradients ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["syncnet", "avhubert"])
+def expert(request: pytest.FixtureRequest) -> AVHubertExpert | SyncNetExpert:
+    if request.param == "syncnet":
+        return SyncNetExpert(tiny_experts.syncnet(rectified=False), "s")
+    return AVHubertExpert(tiny_experts.hubert(), "a")
+
+
+@pytest.mark.parametrize("name", ["syncnet-mini", "avhubert-mini"])
+def test_gradient_foretells_what_a_change_of_the_video_does_to_the_loss(name: str) -> None:
+    """The mouth is painted lighter and darker in the frames themselves, which are then cropped and scored as ever."""
+    expert, clip = load_expert(name), studio.read("ben-map").trim(10, 35)
+    track = track_face(clip)
+    found = gradients.mouth_gradients(expert, clip, track, [8])
+    np.testing.assert_allclose(found.cosines, stability.matching_cosines(expert, clip, track)[[8]], atol=2e-6)
+    step, half, (x, y) = 6, 12, track.landmarks[10, 48:68].mean(axis=0).round().astype(int)
+    to_patch = mouth_transforms(track)[10]
+    centre = to_patch[:, :2] @ (x - 0.5, y - 0.5) + to_patch[:, 2] - 4
+    reach = half * np.sqrt(np.linalg.det(to_patch[:, :2]))
+    area = tuple(slice(round(c - reach), round(c + reach)) for c in centre[::-1])
+    foretold = found.gradients[0, 2][area].sum() * 2 * step / 255
+    losses = []
+    for sign in (1, -1):
+        frames = clip.frames.astype(int)
+        frames[10, y - half : y + half, x - half : x + half] += sign * step
+        changed = replace(clip, frames=frames.clip(0, 255).astype(np.uint8))
+        losses.append(stability.sync_loss(stability.matching_cosines(expert, changed, track)[8]))
+    assert abs(losses[0] - losses[1]) > 1e-3, "the change must be seen"
+    assert foretold == pytest.approx(losses[0] - losses[1], rel=0.3)
+
+
+def test_windows_do_not_disturb_each_others_gradients(expert: AVHubertExpert | SyncNetExpert) -> None:
+    clip, track = tiny_experts.clip(40), tiny_experts.track(0, 40)
+    starts = [3, 4, 12, 13, 30]
+    together = gradients.mouth_gradients(expert, clip, track, starts)
+    for i, start in enumerate(starts):
+        alone = gradients.mouth_gradients(expert, clip, track, [start])
+        np.testing.assert_allclose(together.gradients[i], alone.gradients[0], rtol=1e-3, atol=1e-7)
+        np.testing.assert_allclose(together.cosines[i], alone.cosines[0], atol=1e-6)
+
+
+def test_late_sound_is_compared_with_later_lips(expert: AVHubertExpert | SyncNetExpert) -> None:
+    clip, track = tiny_experts.clip(40), tiny_experts.track(0, 40)
+    audio, video = expert.clip_features(clip, track)
+    expected = stability.window_means(cosine_similarity(audio[:-7], video[7:]), stability.frames_seen(expert), 5)[
+        10 - 7
+    ]
+    found = gradients.mouth_gradients(expert, clip, track, [10], late=7)
+    np.testing.assert_allclose(found.cosines, [expected], atol=1e-6)
+    with pytest.raises(FeatureError, match="7 earlier"):
+        gradients.mouth_gradients(expert, clip, track, [6], late=7)
+
+
+def test_nudge_is_undone_in_the_patch_and_agreement_measures_direction() -> None:
+    track = tiny_experts.track(0, 20)
+    moved = gradients.nudged(track, 10, 0)
+    width = np.diff(track.boxes[0, [0, 2]])[0]
+    np.testing.assert_allclose((moved.landmarks - track.landmarks)[..., 0], 0.1 * width, rtol=1e-4)
+    patch = np.random.default_rng(0).normal(size=(3, 5, 8, 8)).astype(np.float32)
+    patch[2] = 0
+    np.testing.assert_allclose(gradients.agreement(patch, -3 * patch), [-1, -1], rtol=1e-6)
