@@ -157,6 +157,39 @@ def test_offset_search_finds_the_delay_positive_when_the_audio_is_early(early: i
     assert found.similarity[found.offsets == 0] == pytest.approx(metrics.avs_u(audio, video), abs=1e-6)
 
 
+def test_sync_auc_is_the_probability_that_a_window_beats_one_that_is_off() -> None:
+    """Against the definition, pair by pair; and 0.5 for features with nothing in common."""
+    random = np.random.default_rng(0)
+    audio, video = random.standard_normal((2, 60, 4))
+    video += audio
+
+    def windows(offset: int) -> np.ndarray:
+        found = [
+            np.mean([metrics.cosine_similarity(audio[i - offset : i - offset + 1], video[i : i + 1])[0]
+                     for i in range(first, first + 5)])
+            for first in range(60) if first >= offset and first + 5 <= 60 and first + 5 - offset <= 60
+        ]  # fmt: skip
+        return np.array(found)
+
+    for offset in (0, 3):
+        others = np.concatenate([windows(offset + sign * far) for far in range(5, 16) for sign in (-1, 1)])
+        expected = (windows(offset)[:, None] > others).mean()
+        assert metrics.sync_auc(audio, video, offset) == pytest.approx(expected)
+    assert metrics.sync_auc(*random.standard_normal((2, 2000, 8))) == pytest.approx(0.5, abs=0.05)
+    assert metrics.sync_auc(np.ones((40, 3)), np.ones((40, 3))) == 0.5
+
+
+def test_sync_auc_ignores_a_common_direction_that_inflates_the_cosine() -> None:
+    audio, video = np.random.default_rng(0).standard_normal((2, 300, 16)) + 5
+    assert metrics.avs_u(audio, video) > 0.9
+    assert metrics.sync_auc(audio, video) == pytest.approx(0.5, abs=0.1)
+
+
+def test_sync_auc_refuses_a_clip_too_short_to_pull_apart() -> None:
+    with pytest.raises(MetricError, match="9 frames; expected at least 10"):
+        metrics.sync_auc(np.ones((9, 3)), np.ones((9, 3)))
+
+
 def test_offset_search_of_a_short_clip_always_compares_half_of_it() -> None:
     found = metrics.offset_search(features(8, 4), features(8, 4))
     assert found.offsets.tolist() == list(range(-4, 5))

@@ -77,14 +77,50 @@ def test_sound_8_frames_late_lowers_avs_u_and_has_its_delay_named(tracks: list) 
     assert late["avs_u_at_offset"] > late["avs_u"]
 
 
-def test_unrelated_features_are_said_to_be_out_of_any_sync() -> None:
-    heard, seen = np.random.default_rng(0).standard_normal((2, 300, 16)).astype(np.float32)
+def alone(heard: np.ndarray, seen: np.ndarray) -> dict:
     out: dict = {"warnings": [], "not_computed": {}}
     report._score_alone(out, SimpleNamespace(audio_feats=heard, video_feats=seen), 0)
-    assert warned(out, "AV-HuBERT finds no sync: AVS_u at its best delay")
-    out = {"warnings": [], "not_computed": {}}
-    report._score_alone(out, SimpleNamespace(audio_feats=heard, video_feats=heard + seen), 0)
-    assert out["warnings"] == []
+    return out
+
+
+def test_avs_u_hardly_above_chance_is_said_and_why() -> None:
+    heard, seen = np.random.default_rng(0).standard_normal((2, 300, 16)).astype(np.float32)
+    unreadable = alone(heard, seen)
+    assert len(unreadable["warnings"]) == 1
+    assert warned(unreadable, "AV-HuBERT finds no sync in this clip")
+    late = alone(heard[:-8], (heard + seen)[8:])
+    assert len(late["warnings"]) == 1
+    assert warned(late, "AVS_u is hardly above chance: a window beats")
+    assert warned(late, "once the delay is undone: audio 320 ms late")
+    assert alone(heard, heard + seen)["warnings"] == []
+
+
+def test_a_high_avs_u_alone_does_not_reassure() -> None:
+    """Features with a common direction have a large cosine whatever the lips do: the warning must not go by it."""
+    heard, seen = np.random.default_rng(0).standard_normal((2, 300, 16)).astype(np.float32) + np.float32(4)
+    found = alone(heard, seen)
+    assert found["avs_u"] > 0.9
+    assert found["avs_u_auc"] == pytest.approx(0.5, abs=0.1)
+    assert warned(found, "AV-HuBERT finds no sync in this clip")
+
+
+def test_a_clip_too_short_to_pull_apart_has_no_auc_and_says_so() -> None:
+    found = alone(*np.random.default_rng(0).standard_normal((2, 9, 16)).astype(np.float32))
+    assert found["avs_u_auc"] is None
+    assert "9 frames; expected at least" in found["not_computed"]["avs_u_auc"]
+
+
+def test_the_mini_is_believed_on_embedded_clips_in_sync_and_doubted_on_late_ones() -> None:
+    from tfg.datasets import studio
+
+    hubert = tfg.load_expert("avhubert-mini")
+    for name in studio.names("val"):
+        clip = studio.read(name)
+        track = tfg.track_face(clip)
+        heard, seen = hubert.clip_features(clip, track)
+        assert alone(heard, seen)["warnings"] == []
+        late = alone(hubert.clip_features(clip.delay_audio(8), track)[0], seen)
+        assert warned(late, "AVS_u is hardly above chance"), name
 
 
 def test_a_delay_at_the_border_of_the_search_is_not_named(tracks: list) -> None:

@@ -20,6 +20,7 @@ from tfg.metrics.sync import (
     cosine_similarity,
     offset_search,
     offset_words,
+    sync_auc,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
     "offset_search",
     "offset_words",
     "score",
+    "sync_auc",
 ]
 
 # torchmetrics takes seconds to import: only those who use the classes wait for it

@@ -31,6 +31,7 @@ from tfg.errors import MetricError
 
 FPS = 25.0
 MIN_SHIFT = 25  # frames (1 s) that a pair is pulled apart by for the chance level
+NEAREST, FARTHEST = 5, 15  # frames that the pairs of sync_auc are pulled apart by
 _TINY = 1e-16  # squared norm under which a feature counts as zero
 
 Features = NDArray[np.floating] | Tensor
@@ -232,13 +233,52 @@ def offset_search(audio_feats: Features, video_feats: Features, max_offset: int 
     reach = min(max_offset, frames // 2)
     offsets = np.arange(-reach, reach + 1)
     similarity = np.empty(len(offsets))
-    for index, offset in enumerate(range(-reach, reach + 1)):
-        ahead, behind = max(offset, 0), max(-offset, 0)
-        overlap = cosine_similarity(audio[behind : frames - ahead].detach(), video[ahead : frames - behind].detach())
-        similarity[index] = float(overlap.mean())
+    for index, offset in enumerate(offsets.tolist()):
+        similarity[index] = float(_at_offset(audio, video, offset).mean())
     order = np.lexsort((np.abs(offsets), -similarity))
     best = int(order[0])
     return OffsetSearch(int(offsets[best]), float(similarity[best]), offsets, similarity)
+
+
+def _at_offset(audio: Tensor, video: Tensor, offset: int) -> NDArray[np.floating]:
+    """Cosine of each frame of the lips with the sound ``offset`` frames before it, where there is one."""
+    frames = len(audio)
+    ahead, behind = max(offset, 0), max(-offset, 0)
+    return cosine_similarity(audio[behind : frames - ahead].detach(), video[ahead : frames - behind].detach()).numpy()
+
+
+def sync_auc(audio_feats: Features, video_feats: Features, offset: int = 0, window: int = 5) -> float:
+    """How surely the expert tells, within one clip, the sound of ``offset`` from sound 5 to 15 frames away from it.
+
+    The probability that a window at ``offset`` has a larger cosine than one pulled 5 to 15 frames (0.2 to 0.6 s) apart,
+    earlier or later: the area under the ROC curve. It is ``auc_5`` of an expert's card for one clip. Unlike the
+    distance of AVS_u from :func:`chance_level`, it has a scale (0.5 is chance, 1 is certainty, about 0.64 half a
+    standard deviation) that is the same for every expert and length. Pulled only this far, speech mostly meets
+    speech and silence silence, so that an expert cannot reach it by telling the one from the other.
+
+    :param audio_feats: audio-only features ``(T, D)``.
+    :param video_feats: video-only features ``(T, D)``.
+    :param offset: frames as :func:`offset_search` gives them; 0 judges the clip as it is.
+    :param window: frames over which the per-frame cosine is averaged.
+    :returns: in [0, 1]; clearly below 0.5 when one of the other delays fits better.
+    :raises MetricError: see :func:`cosine_similarity`; or too short for one window that is 5 frames apart.
+    """
+    audio, video = _pair(audio_feats, video_feats)
+    if audio.ndim != 2:
+        raise MetricError(f"the sequences have shape {tuple(audio.shape)}; expected one clip (T, D)")
+    frames, smooth = len(audio), np.full(window, 1 / window)
+    reach = frames - window  # the largest offset that leaves a window
+    apart = [offset + sign * far for far in range(NEAREST, FARTHEST + 1) for sign in (-1, 1)]
+    apart = [other for other in apart if abs(other) <= reach]
+    if abs(offset) > reach or not apart:
+        raise MetricError(
+            f"the clip has {frames} frames; expected at least {abs(offset) + NEAREST + window} for windows of {window} "
+            f"frames at offset {offset} and {NEAREST} frames from it"
+        )
+    own = np.convolve(_at_offset(audio, video, offset), smooth, "valid")
+    others = np.sort(np.concatenate([np.convolve(_at_offset(audio, video, o), smooth, "valid") for o in apart]))
+    below = np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")  # a tie counts half
+    return float(below.mean() / (2 * len(others)))
 
 
 def offset_words(offset: int) -> str:
