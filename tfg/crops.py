@@ -27,7 +27,7 @@ from torch import Tensor
 from tfg.clip import VideoSource
 from tfg.errors import CropError
 from tfg.faces import FaceTrack
-from tfg.warps import Float64, similarity_transform, warp, warp_frames_torch
+from tfg.warps import Float64, compose, similarity_transform, warp, warp_frames_torch
 
 #: Landmarks that speech hardly moves: nose base, and the four corners of the eyes (numbers of the 68-point scheme).
 STABLE_POINTS = (33, 36, 39, 42, 45)
@@ -65,9 +65,11 @@ def mouth_transforms(track: FaceTrack) -> Float64:
     return aligned
 
 
-def mouth_crops(video: VideoSource, track: FaceTrack) -> NDArray[np.uint8]:
+def mouth_crops(video: VideoSource, track: FaceTrack, moved: Float64 | None = None) -> NDArray[np.uint8]:
     """AV-HuBERT's mouth crop of every frame of a track.
 
+    :param moved: ``(2, 3)``, pixels -> pixels: crops as if every frame had been warped by this first, at the price of
+        one interpolation instead of two.
     :returns: ``uint8 (T, 96, 96)`` grey, row 0 is frame ``track.start``; black where the crop leaves the frame.
     :raises CropError: the track is not from this video.
 
@@ -75,6 +77,8 @@ def mouth_crops(video: VideoSource, track: FaceTrack) -> NDArray[np.uint8]:
     frame is warped straight into the crop: 0.15 grey levels from that on average, at most 3.
     """
     transforms = mouth_transforms(track)
+    if moved is not None:
+        transforms = compose(transforms, moved)
     crops = np.empty((len(track), MOUTH_CROP, MOUTH_CROP), np.uint8)
     for i, frame in track_frames(video, track):
         crops[i] = warp(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), transforms[i], MOUTH_CROP)  # truncates, as there
@@ -116,18 +120,22 @@ def mouth_crops_torch(frames: Tensor, transforms: Tensor) -> Tensor:
     return (warp_frames_torch(grey, inner, MOUTH_INPUT)[:, 0] - GREY_MEAN) / GREY_STD
 
 
-def face_crops_syncnet(video: VideoSource, track: FaceTrack, size: int = 224) -> Frames:
+def face_crops_syncnet(video: VideoSource, track: FaceTrack, size: int = 224, moved: Float64 | None = None) -> Frames:
     """SyncNet's face crop: the box's centre and half-side ``s`` smoothed by a median over 13 frames, then rows
     ``cy - s .. cy + 1.8 s`` and columns ``cx - 1.4 s .. cx + 1.4 s``; grey 110 outside the frame.
 
     :param size: side of the output in pixels (224 for the released SyncNet, 112 for the mini).
+    :param moved: as for :func:`mouth_crops`.
     :returns: ``uint8 (T, size, size, 3)`` RGB.
     :raises CropError: the track is not from this video.
 
     Source: syncnet_python's run_pipeline, without its JPEG and XVID round trips; its detector is S3FD, ours the
     landmarks' box (:attr:`FaceTrack.boxes`).
     """
-    return _square_crops(video, track, face_transforms_syncnet(track, size), size, OUTSIDE_SYNCNET)
+    transforms = face_transforms_syncnet(track, size)
+    if moved is not None:
+        transforms = compose(transforms, moved)
+    return _square_crops(video, track, transforms, size, OUTSIDE_SYNCNET)
 
 
 def face_transforms_syncnet(track: FaceTrack, size: int = 224) -> Float64:

@@ -46,6 +46,12 @@ def similarity_transform(source: NDArray[np.floating], target: NDArray[np.floati
     return matrix
 
 
+def compose(second: Float64, first: Float64) -> Float64:
+    """The transform that does ``first``, then ``second``: ``(..., 2, 3)`` each, broadcast."""
+    shift = second[..., :2] @ first[..., 2:] + second[..., 2:]
+    return np.concatenate([second[..., :2] @ first[..., :2], shift], axis=-1)
+
+
 def warp(image: NDArray[np.generic], transform: Float64, size: int, outside: float = 0.0) -> NDArray[np.float32]:
     """Warp one image bilinearly: ``(H, W)`` or ``(H, W, C)`` -> ``float32 (size, size[, C])``.
 

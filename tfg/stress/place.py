@@ -22,10 +22,7 @@ def out_of_frame(track: FaceTrack, clip: Clip, name: str, value: float) -> str:
     Watched are the landmarks and the four corners of AV-HuBERT's mouth crop, which move with the picture. What was out
     of the frame before may stay so, but go no farther.
     """
-    transforms = mouth_transforms(track)
-    inverse = np.linalg.inv(transforms[:, :, :2])
-    corners = np.array([(0, 0), (MOUTH_CROP, 0), (0, MOUTH_CROP), (MOUTH_CROP, MOUTH_CROP)]) - 0.5
-    square = (corners - transforms[:, None, :, 2]) @ inverse.transpose(0, 2, 1)
+    square = _corners(mouth_transforms(track), MOUTH_CROP)
     points = np.concatenate([track.landmarks.astype(np.float64), square], axis=1)
     moved = _moved(points, move(name, value, Face.of(track, clip.n_frames)))
     before, after = _outside(points, clip), _outside(moved, clip)
@@ -52,6 +49,21 @@ def follow(found: Sequence[FaceTrack], track: FaceTrack, clip: Clip, name: str, 
             if common > best_common:
                 best, best_common = other, common
     return best
+
+
+def shows_border(transforms: Float64, size: int, moved: Float64, clip: Clip) -> bool:
+    """True when crops of ``size x size`` reach out of the frame, or see what has moved into it over its border."""
+    square = _corners(transforms, size)
+    linear = np.linalg.inv(moved[:, :2])
+    back = np.column_stack([linear, -linear @ moved[:, 2]])
+    return bool(max(_outside(square, clip).max(), _outside(_moved(square, back), clip).max()) > 0)
+
+
+def _corners(transforms: Float64, size: int) -> Float64:
+    """Where the corners of crops lie in the frames that they are taken from: ``(T, 2, 3) -> (T, 4, 2)``."""
+    inverse = np.linalg.inv(transforms[:, :, :2])
+    corners = np.array([(0, 0), (size, 0), (0, size), (size, size)]) - 0.5
+    return np.asarray((corners - transforms[:, None, :, 2]) @ inverse.transpose(0, 2, 1))
 
 
 def _moved(points: Float64, transform: Float64) -> Float64:

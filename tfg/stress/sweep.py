@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,17 +12,18 @@ from numpy.typing import NDArray
 
 from tfg.audio import stacked_filterbank
 from tfg.clip import Clip
-from tfg.crops import face_crops_syncnet, mouth_crops
+from tfg.crops import MOUTH_CROP, face_crops_syncnet, face_transforms_syncnet, mouth_crops, mouth_transforms
 from tfg.errors import StressError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, track_audio
 from tfg.experts.syncnet import WINDOW
 from tfg.faces import FaceTrack, track_face, track_faces
 from tfg.metrics.lse import lse_unbiased
 from tfg.metrics.sync import MIN_SHIFT, avs_u, chance_level, cosine_similarity, offset_search
-from tfg.stress.frames import GEOMETRY
+from tfg.stress.frames import GEOMETRY, Face, move
 from tfg.stress.perturb import perturb
-from tfg.stress.place import follow, out_of_frame
+from tfg.stress.place import follow, out_of_frame, shows_border
 from tfg.stress.table import Perturbation, find
+from tfg.warps import Float64
 
 Alignment = Literal["frozen", "estimated"]
 Expert = AVHubertExpert | SyncNetExpert
@@ -174,36 +176,31 @@ class _Runner:
         self._lips: dict[str, Float] = {}
 
     def point(self, value: float) -> Point:
-        problem, measured = "", {}
-        changed, track = self.clip, self.track
-        if self.row.name in GEOMETRY:
-            problem = out_of_frame(self.track, self.clip, self.row.name, value)
-        if not problem:
-            changed = perturb(self.clip, self.row.name, value, self.track, self.seed)
-            if self.estimated and changed.frames is not self.clip.frames:
-                found = follow(track_faces(changed), self.track, self.clip, self.row.name, value)
-                if found is None:
-                    problem = "the face was not found again"
-                elif len(found) <= WINDOW:
-                    problem = f"the face was found again for only {len(found)} frames"
-                else:
-                    track = found
+        """All experts at one value."""
+        changed = _Changed(self.clip, self.row, value, self.track, self.seed)
+        problem = out_of_frame(self.track, self.clip, self.row.name, value) if self.row.name in GEOMETRY else ""
+        track = self.track
+        if self.estimated and changed.pictures and not problem:
+            found = follow(track_faces(changed.clip), self.track, self.clip, self.row.name, value)
+            track = found or self.track
+            problem = "" if found else "the face was not found again"
         heard = self._heard(value, track)
         if not problem and heard.stop - heard.start <= WINDOW:
-            problem = f"only {max(0, heard.stop - heard.start)} frames keep their sound"
-        for expert in self.experts:
-            windows = len(self.track) - WINDOW + isinstance(expert, AVHubertExpert)
-            cosines = np.full(windows, np.nan, np.float32)
-            figures: dict[str, float] = {}
-            if not problem:
-                audio, lips = self._sound(expert, changed, track), self._seen(expert, changed, track)
-                found_cosines, figures = _measure(expert, audio, lips, heard, self.seed)
-                shift = track.start - self.track.start
-                rows = np.arange(len(found_cosines)) + shift
-                inside = (rows >= 0) & (rows < windows)
-                cosines[rows[inside]] = found_cosines[inside]
-            measured[expert.name] = Measured(cosines, figures)
+            problem = f"only {max(0, heard.stop - heard.start)} frames have both a face and sound"
+        measured = {expert.name: self._measured(expert, changed, track, heard, problem) for expert in self.experts}
         return Point(value, problem, measured)
+
+    def _measured(self, expert: Expert, changed: _Changed, track: FaceTrack, heard: slice, problem: str) -> Measured:
+        windows = len(self.track) - WINDOW + isinstance(expert, AVHubertExpert)
+        cosines = np.full(windows, np.nan, np.float32)
+        if problem:
+            return Measured(cosines, {})
+        sound, lips = self._sound(expert, changed, track), self._seen(expert, changed, track)
+        counted, figures = _measure(expert, sound, lips, heard, self.seed)
+        rows = np.arange(len(counted)) + track.start - self.track.start
+        inside = (rows >= 0) & (rows < windows)
+        cosines[rows[inside]] = counted[inside]
+        return Measured(cosines, figures)
 
     def _heard(self, value: float, track: FaceTrack) -> slice:
         """The frames of the track whose sound is not the silence that a delay leaves."""
@@ -212,20 +209,45 @@ class _Runner:
             first, last = max(0, int(np.ceil(value))), last + min(0, int(np.floor(value)))
         return slice(max(first - track.start, 0), min(last - track.start, len(track)))
 
-    def _sound(self, expert: Expert, changed: Clip, track: FaceTrack) -> Float:
-        if changed.audio is not self.clip.audio:
-            return _encode_sound(expert, changed, track)
+    def _sound(self, expert: Expert, changed: _Changed, track: FaceTrack) -> Float:
+        if changed.sound:
+            return _encode_sound(expert, changed.clip, track)
         key = (expert.name, track.start, track.stop)
         if key not in self._sounds:
-            self._sounds[key] = _encode_sound(expert, changed, track)
+            self._sounds[key] = _encode_sound(expert, self.clip, track)
         return self._sounds[key]
 
-    def _seen(self, expert: Expert, changed: Clip, track: FaceTrack) -> Float:
-        if changed.frames is not self.clip.frames or track is not self.track:
-            return _encode_lips(expert, changed, track)
-        if expert.name not in self._lips:
-            self._lips[expert.name] = _encode_lips(expert, changed, track)
-        return self._lips[expert.name]
+    def _seen(self, expert: Expert, changed: _Changed, track: FaceTrack) -> Float:
+        if not changed.pictures:
+            if expert.name not in self._lips:
+                self._lips[expert.name] = _encode_lips(expert, self.clip, track)
+            return self._lips[expert.name]
+        # where no border is in sight, moving the frames and cropping them are one transform
+        if changed.moved is not None and not self.estimated and not shows_border(
+            *_crop_transforms(expert, track), changed.moved, self.clip
+        ):  # fmt: skip
+            return _encode_lips(expert, self.clip, track, changed.moved)
+        return _encode_lips(expert, changed.clip, track)
+
+
+class _Changed:
+    """The perturbed clip, made when it is asked for.
+
+    :ivar pictures: whether its frames differ from the clip's; ``sound``: whether its audio does.
+    :ivar moved: the transform of its frames ``(2, 3)``, if that is all that was done to them.
+    """
+
+    def __init__(self, clip: Clip, row: Perturbation, value: float, track: FaceTrack, seed: int) -> None:
+        self.pictures = row.acts_on == "frames" and value != row.neutral
+        self.sound = row.acts_on != "frames" and value != row.neutral
+        self.moved = None
+        if self.pictures and row.name in GEOMETRY:
+            self.moved = move(row.name, value, Face.of(track, clip.n_frames))
+        self._make = partial(perturb, clip, row.name, value, track, seed)
+
+    @cached_property
+    def clip(self) -> Clip:
+        return self._make()
 
 
 def _encode_sound(expert: Expert, clip: Clip, track: FaceTrack) -> Float:
@@ -235,10 +257,18 @@ def _encode_sound(expert: Expert, clip: Clip, track: FaceTrack) -> Float:
     return expert.encode(audio=stacked_filterbank(audio, len(track)))
 
 
-def _encode_lips(expert: Expert, clip: Clip, track: FaceTrack) -> Float:
+def _encode_lips(expert: Expert, clip: Clip, track: FaceTrack, moved: Float64 | None = None) -> Float:
     if isinstance(expert, SyncNetExpert):
-        return expert.encode_lips(face_crops_syncnet(clip, track, size=expert.model.config.image_size))
-    return expert.encode(mouth=mouth_crops(clip, track))
+        return expert.encode_lips(face_crops_syncnet(clip, track, expert.model.config.image_size, moved))
+    return expert.encode(mouth=mouth_crops(clip, track, moved))
+
+
+def _crop_transforms(expert: Expert, track: FaceTrack) -> tuple[Float64, int]:
+    """The transforms of an expert's crops, and their side in pixels."""
+    if isinstance(expert, SyncNetExpert):
+        size = expert.model.config.image_size
+        return face_transforms_syncnet(track, size), size
+    return mouth_transforms(track), MOUTH_CROP
 
 
 def _measure(expert: Expert, audio: Float, lips: Float, heard: slice, seed: int) -> tuple[Float, dict[str, float]]:
