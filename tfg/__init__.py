@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfg import audio, crops, datasets, errors, experts, faces, media, metrics, plots, stress, training
+    from tfg import audio, crops, datasets, errors, experts, faces, losses, media, metrics, plots, stress, training
     from tfg.clip import Clip
     from tfg.crops import mouth_crops, mouth_video
     from tfg.errors import TfgError
@@ -44,7 +44,8 @@ _NAMES = {
     "write_clip": "tfg.media",
 }
 _MODULES = (
-    "audio", "crops", "datasets", "errors", "experts", "faces", "media", "metrics", "plots", "stress", "training",
+    "audio", "crops", "datasets", "errors", "experts", "faces", "losses", "media", "metrics", "plots", "stress",
+    "training",
 )  # fmt: skip
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "experts",
     "faces",
     "load_expert",
+    "losses",
     "media",
     "metrics",
     "mouth_crops",
