@@ -17,12 +17,12 @@ PIP := $(PY) -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS)
 PINS := pyproject.toml constraints.txt requirements-peers.txt
 
 # Two processes share the machine's cores while testing; more threads than cores only slow each other down.
-test nbval: export OMP_NUM_THREADS ?= 1
+test nbval results: export OMP_NUM_THREADS ?= 1
 # Notebooks run on the environment's own kernel, not on one that the user has registered.
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit nbval peers lock clean distclean
+.PHONY: help book test lint unit nbval peers results lock clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -44,6 +44,11 @@ unit: $(VENV)/.test-installed ## unit and parity tests (PYTEST_FLAGS="-k media" 
 nbval: $(VENV)/.test-installed ## run the notebooks and compare the outputs of their checked cells
 	@echo "==> notebooks (nbval)"
 	@$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 -n 2 --dist loadscope book
+
+# The chapters' numbers from real corpora. TFG_DATA: the corpora; TFG_PREPARED: what `tfg prepare` made of them;
+# TFG_VARIANTS: the runs of the ablation variants. NAMES="fig1 fig5" chooses, FORCE=--force measures again.
+results: $(VENV)/.book-installed ## measure the numbers in book/results (needs corpora; keeps what is up to date)
+	@$(PY) book/make_results.py $(NAMES) $(FORCE)
 
 peers: $(VENV)/.test-installed ## install what the parity tests compare with (part of `make test`)
 

@@ -64,7 +64,7 @@ def mouth_gradients(
     expert: Expert,
     clip: VideoSource,
     track: FaceTrack,
-    starts: Sequence[int],
+    starts: Sequence[int] | NDArray[np.integer],
     seen: FaceTrack | None = None,
     late: int = 0,
 ) -> MouthGradients:

@@ -1,0 +1,30 @@
+"""Measurements that need real corpora or minutes: each is one function, ``book/make_results.py`` runs them.
+
+A study takes a :class:`~tfg.studies.setup.Setup` and returns its figures and how many clips of which data it used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tfg.studies import context, fig1, fig5, gradients, judge, variants
+from tfg.studies.setup import Setup
+
+Study = Callable[[Setup], tuple[dict[str, Any], dict[str, int]]]
+
+#: name of the result file -> what measures it
+STUDIES: Mapping[str, Study] = {
+    "fig1": fig1.measure,
+    "fig5": fig5.measure,
+    "context": context.measure,
+    "gradients": gradients.measure,
+    "variants": variants.measure,
+    "fig5_judge": judge.fig5_judge,
+    "offsets": judge.offsets,
+    "layers": judge.layers,
+    "doubt": judge.doubt,
+    "adthqa_stress": judge.adthqa_stress,
+}
+
+__all__ = ["STUDIES", "Setup", "Study"]
