@@ -13,13 +13,13 @@ import tfg
 from tfg.clip import SAMPLES_PER_FRAME
 from tfg.datasets import studio
 from tfg.datasets.studio_deform import CHANNELS, deform
+from tfg.datasets.studio_film import animate, renderer
 from tfg.datasets.studio_identity import StudioIdentity
-from tfg.datasets.studio_make import animate, frame_times, label_frames, pad_speech
 from tfg.datasets.studio_mesh import template
 from tfg.datasets.studio_motion import move
-from tfg.datasets.studio_render import Renderer, Scene, rotation_matrix
+from tfg.datasets.studio_render import Renderer, rotation_matrix
 from tfg.datasets.studio_shade import Light
-from tfg.datasets.studio_speech import VISEMES, Phone, articulate, is_bilabial, viseme_of
+from tfg.datasets.studio_speech import VISEMES, Phone, articulate, frame_times, is_bilabial, label_frames, viseme_of
 from tfg.errors import DataError
 
 SAMPLE = ("ada-boat", "kofi-lamb", "portrait-space")
@@ -114,23 +114,22 @@ def test_the_recipe_gives_the_committed_frames_again() -> None:
     articulation, motion, lights = animate(entry, truth.phones, frame_times(truth.n_frames))
     assert np.abs(articulation - truth.articulation).max() <= 6e-4  # three digits in the truth file
     assert np.abs(motion.rotation - truth.rotation).max() < 1e-2
-    identity = StudioIdentity.from_json(studio.recipe()["identities"][entry["identity"]])
-    renderer = Renderer(identity, Scene(**{**entry["scene"], "seed": entry["seed"]}))
+    draw = renderer(entry, studio.identity(entry["identity"]))
+    assert isinstance(draw, Renderer)
     for t in (10, 30):
-        first, opening = renderer.frame(articulation[t], motion, t, lights[t])
-        again, _ = renderer.frame(articulation[t], motion, t, lights[t])
+        first, opening = draw.frame(articulation[t], motion, t, lights[t])
+        again, _ = draw.frame(articulation[t], motion, t, lights[t])
         assert np.array_equal(first, again)
         assert opening == pytest.approx(truth.opening[t], abs=1e-4)
         difference = np.abs(first.astype(float) - clip.frames[t])
         assert difference.mean() < 3.0  # what H.264 changed
     if shutil.which("flite"):
-        from tfg.datasets.studio_voice import Voice, speak
+        from tfg.datasets.studio_voice import Voice, say
 
-        audio, phones = speak(entry["text"], Voice(**entry["voice"]))
-        audio = pad_speech(audio, entry["seed"])
-        assert len(audio) == len(clip.audio)
-        assert tuple(phones) == truth.phones
-        assert np.corrcoef(audio, clip.audio)[0, 1] > 0.98
+        speech = say(entry["text"], Voice(**entry["voice"]), entry["seed"])
+        assert len(speech.audio) == len(clip.audio)
+        assert speech.phones == truth.phones
+        assert np.corrcoef(speech.audio, clip.audio)[0, 1] > 0.98
 
 
 def test_random_identities_differ_and_repeat_by_seed() -> None:

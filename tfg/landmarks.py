@@ -106,7 +106,7 @@ def _cut(frame: Frame, box: Box, margin: float) -> tuple[Frame, tuple[int, int]]
 
 #: For each of the 68 points, the vertex of MediaPipe's face mesh that lies there: on frames of 11 talkers the two
 #: backends then differ by 4% of the distance between the eyes' outer corners (lips and eyes 2%, jaw 6%).
-_MESH_68 = (
+MESH_68 = (
     127, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 356,  # jaw, right to left
     70, 63, 105, 66, 107, 336, 296, 334, 293, 300,  # brows
     168, 197, 195, 4, 75, 97, 2, 326, 305,  # nose
@@ -147,7 +147,7 @@ class MediapipeBackend:
             height, width = frame.shape[:2]
             result: Any = self._mesh.process(frame)
             faces = [
-                np.array([(face.landmark[i].x * width, face.landmark[i].y * height) for i in _MESH_68], np.float32)
+                np.array([(face.landmark[i].x * width, face.landmark[i].y * height) for i in MESH_68], np.float32)
                 for face in (result.multi_face_landmarks or [])
             ]
             self._last = (frame, faces)

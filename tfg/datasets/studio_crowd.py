@@ -2,8 +2,8 @@
 
 The embedded clips are few because they are shipped; the renderer has no such limit. Clip ``i`` of a crowd depends on
 ``(seed, i)`` alone: a talker (one in three is a training talker of the embedded clips, the others are new and never one
-of its test talkers), a sentence from a small grammar, a voice, a light, a pose. Speech needs flite, as
-:mod:`tfg.datasets.studio_make` does.
+of its test talkers), a sentence from a small grammar, a voice, a light, a pose. Speech needs flite
+(:mod:`tfg.datasets.studio_voice`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 
 from tfg.clip import Clip
 from tfg.datasets import studio
+from tfg.datasets.studio_film import film, light_and_backdrop, pose_and_camera
 from tfg.datasets.studio_identity import StudioIdentity
-from tfg.datasets.studio_make import render
+from tfg.datasets.studio_voice import Voice, say
 from tfg.errors import DataError
 
 _WORDS = {
@@ -45,11 +46,7 @@ def entry(number: int, seed: int) -> tuple[dict[str, Any], StudioIdentity]:
         identity = StudioIdentity.from_json(studio.recipe()["identities"][str(random.choice(train))])
     else:
         identity = StudioIdentity.random(10_000 + 1_000_000 * seed + number)
-    light = {
-        "azimuth": random.uniform(-55, 55), "elevation": random.uniform(10, 50), "key": random.uniform(0.6, 1.0),
-        "fill": random.uniform(0.15, 0.4), "ambient": random.uniform(0.25, 0.4), "warmth": random.uniform(-0.4, 0.4),
-    }  # fmt: skip
-    tint = random.uniform(60, 170, 3)
+    look = light_and_backdrop(random)
     described = {
         "name": f"crowd{seed}-{number:04d}",
         "identity": identity.name,
@@ -60,19 +57,9 @@ def entry(number: int, seed: int) -> tuple[dict[str, Any], StudioIdentity]:
             "size": float(np.round(random.uniform(0.92, 1.08), 2)),
         },
         "seed": int(random.integers(1_000, 1_000_000)),
-        "yaw": random.uniform(-10, 10),
-        "pitch": random.uniform(-4, 4),
-        "liveliness": random.uniform(0.6, 1.1),
-        "light": light,
-        "light_change": 1.0,
-        "scene": {
-            "zoom": random.uniform(0.92, 1.12),
-            "centre": [0.0, -2.7],
-            "backdrop": [tint.tolist(), (0.6 * tint).tolist()],
-            "noise": random.uniform(0.6, 2.0),
-        },
     }
-    return described, identity
+    pose = pose_and_camera(random)
+    return {**described, **look, **pose, "scene": {**look["scene"], **pose["scene"]}}, identity
 
 
 def make(number: int, seed: int = 0) -> Clip:
@@ -83,4 +70,5 @@ def make(number: int, seed: int = 0) -> Clip:
     if number < 0:
         raise DataError(f"clip number is {number}; expected 0, 1, 2, ...")
     described, identity = entry(number, seed)
-    return render(described, identity).clip
+    speech = say(described["text"], Voice(**described["voice"]), described["seed"])
+    return film(described, identity, speech).clip

@@ -9,7 +9,7 @@ Rendered in software at twice the size, z-buffered, shaded per pixel, with a sha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from tfg.datasets.studio_raster import interpolate, rasterise, vertex_normals
 from tfg.datasets.studio_shade import Light, Pixels, Shader, occlusion
 from tfg.datasets.studio_skin import linear, paint_skin
 from tfg.errors import DataError
+from tfg.landmarks import MESH_68
 
 SIZE = 256
 SUPER = 2
@@ -68,6 +69,25 @@ class Scene:
     noise: float = 1.2
     seed: int = 0
 
+    @property
+    def per_cm(self) -> float:
+        """Pixels of the large picture that a centimetre at the eyes covers."""
+        return SIZE * SUPER / 30.0 * self.zoom
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Where the vertices of a head are in one frame.
+
+    ``local`` (V, 3) cm in the head's own frame; ``place`` (V, 3) cm before the camera; ``screen`` (V, 3) x and y in
+    pixels of the picture at :data:`SUPER` times its size, and depth; ``opening`` of the mouth.
+    """
+
+    local: np.ndarray
+    place: np.ndarray
+    screen: np.ndarray
+    opening: float
+
 
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> np.ndarray:
     """(3, 3) matrix of :class:`Motion`'s angles (degrees)."""
@@ -94,6 +114,31 @@ def backdrop(scene: Scene) -> np.ndarray:
     image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(7, 13)))
     yy, xx = np.mgrid[0:SIZE, 0:SIZE] / SIZE - 0.5
     return (image * (1 - 0.5 * (xx**2 + yy**2))[..., None]).astype(np.float32)
+
+
+def view(head: Head, scene: Scene, articulation: np.ndarray, motion: Motion, t: int) -> View:
+    """Where everything is in frame ``t``, of which ``articulation`` (9,) is the mouth; nothing is drawn."""
+    blink, brow = float(motion.blink[t]), float(motion.brow[t])
+    local, opening = head.pose(articulation, blink=blink, brow=brow, gaze=motion.gaze[t])
+    turn = rotation_matrix(*motion.rotation[t])
+    moved = (local - NECK_PIVOT) @ turn.T + NECK_PIVOT + [*motion.shift[t], 0.0]
+    place = (local + (moved - local) * head.head_weight[:, None]).astype(np.float32)
+    size = SIZE * SUPER
+    near = CAMERA_DISTANCE / (CAMERA_DISTANCE - place[:, 2]) * scene.per_cm
+    cx, cy = scene.centre
+    x, y = size / 2 + (place[:, 0] - cx) * near, size / 2 - (place[:, 1] - cy) * near
+    return View(local, place, np.stack([x, y, place[:, 2]], axis=1).astype(np.float32), opening)
+
+
+def landmarks(head: Head, scene: Scene, articulation: np.ndarray, motion: Motion) -> np.ndarray:
+    """True places float32 (T, 68, 2) in pixels of the points that a face tracker looks for; nothing is drawn.
+
+    They are vertices of the mesh (:data:`tfg.landmarks.MESH_68`). Those of the jaw line are its rim, which is what a
+    tracker sees only while the head faces the camera. ``articulation`` (T, 9).
+    """
+    points = list(MESH_68)
+    screens = [view(head, scene, articulation[t], motion, t).screen[points, :2] for t in range(motion.n_frames)]
+    return (np.stack(screens) / SUPER - 0.5).astype(np.float32)
 
 
 class Renderer:
@@ -127,49 +172,72 @@ class Renderer:
 
     def frame(self, articulation: np.ndarray, motion: Motion, t: int, light: Light) -> tuple[np.ndarray, float]:
         """One frame uint8 (256, 256, 3) RGB, and the mouth's opening."""
-        head = self.head
-        blink, brow = float(motion.blink[t]), float(motion.brow[t])
-        local, opening = head.pose(articulation, blink=blink, brow=brow, gaze=motion.gaze[t])
-        turn = rotation_matrix(*motion.rotation[t])
-        moved = (local - NECK_PIVOT) @ turn.T + NECK_PIVOT + [*motion.shift[t], 0.0]
-        w = head.head_weight[:, None]
-        view = (local + (moved - local) * w).astype(np.float32)
-        normals = vertex_normals(view, head.triangles)
+        seen = view(self.head, self.scene, articulation, motion, t)
+        rows, cols, pixels = self._visible(seen, light)
+        image = self._spread(rows, cols, self._shader.colours(pixels, light))
+        return self._develop(self._before_backdrop(image, light), t), seen.opening
 
-        size = SIZE * SUPER
-        per_cm = size / 30.0 * self.scene.zoom
-        depth_scale = CAMERA_DISTANCE / (CAMERA_DISTANCE - view[:, 2])
-        cx, cy = self.scene.centre
-        near = depth_scale * per_cm
-        x, y = size / 2 + (view[:, 0] - cx) * near, size / 2 - (view[:, 1] - cy) * near
-        screen = np.stack([x, y, view[:, 2]], axis=1).astype(np.float32)
-        depth, index, weights = rasterise(screen, head.triangles, head.cut, head.strand, size, size)
+    def layers(self, articulation: np.ndarray, motion: Motion, t: int, light: Light) -> dict[str, np.ndarray]:
+        """One frame step by step: name -> picture uint8 (256, 256, 3), from the surface to what the camera gives."""
+        rows, cols, pixels = self._visible(view(self.head, self.scene, articulation, motion, t), light)
+        everywhere = np.ones_like(pixels.lit)
+        even = replace(pixels, lit=everywhere, open_sky=everywhere)
+        dark, only_sky = replace(light, key=0.0, fill=0.0, ambient=0.0), replace(light, key=0.0, fill=0.0)
+        facts = {
+            "direction of the surface": 0.5 + 0.5 * pixels.normal,
+            "paint": self._shader.colours(even, replace(dark, ambient=1.0)),
+            "openness": np.repeat(pixels.open_sky[:, None], 3, axis=1),
+            "reach of the key light": np.repeat(pixels.lit[:, None], 3, axis=1),
+            "light of the room": self._shader.colours(pixels, only_sky),
+            "+ fill light": self._shader.colours(pixels, replace(light, key=0.0)),
+            "+ key light": self._shader.colours(pixels, light),
+        }
+        shown_as_numbers = {"direction of the surface", "openness", "reach of the key light"}
+        out = {}
+        for name, colours in facts.items():
+            image = self._spread(rows, cols, colours)[..., :3]
+            image = np.clip(image, 0, 1) ** (1.0 if name in shown_as_numbers else 1 / 2.2)
+            out[name] = np.round(255 * image).astype(np.uint8)
+        whole = self._before_backdrop(self._spread(rows, cols, facts["+ key light"]), light)
+        out["through the camera"] = self._develop(whole, t)
+        return out
+
+    def _visible(self, seen: View, light: Light) -> tuple[np.ndarray, np.ndarray, Pixels]:
+        """Rows and columns of the covered pixels of the large picture, and what is seen there."""
+        head, size = self.head, SIZE * SUPER
+        normals = vertex_normals(seen.place, head.triangles)
+        depth, index, weights = rasterise(seen.screen, head.triangles, head.cut, head.strand, size, size)
         covered = index >= 0
         rows, cols = np.nonzero(covered)
-        in_light, shadow_depth = self._shadow_map(view, light)
-        values = np.concatenate([normals, head.texture, local.astype(np.float32), in_light], axis=1)
+        in_light, shadow_depth = self._shadow_map(seen.place, light)
+        values = np.concatenate([normals, head.texture, seen.local.astype(np.float32), in_light], axis=1)
         found = interpolate(rows, cols, index, weights, head.triangles, values)
         material = head.material[index[rows, cols]]
         normal = found[:, :3]
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
         normal = np.where((normal[:, 2:] < 0) & ((material == HAIR) | (material == CAVITY))[:, None], -normal, normal)
-        sky = occlusion(depth, covered, per_cm)[rows, cols]
+        sky = occlusion(depth, covered, self.scene.per_cm)[rows, cols]
         lit = self._lit(found[:, 8:11], shadow_depth)
-        pixels = Pixels(normal, found[:, 3:5], found[:, 5:8], lit, sky, material)
-        image: np.ndarray = np.zeros((size, size, 4), np.float32)
-        image[rows, cols, :3] = self._shader.colours(pixels, light)
-        image[rows, cols, 3] = 1
-        image = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-        out = image[..., :3] + self._backdrop * (1 - image[..., 3:]) * (0.55 + 0.45 * light.key / 0.9)
-        return self._develop(out, t), opening
+        return rows, cols, Pixels(normal, found[:, 3:5], found[:, 5:8], lit, sky, material)
 
-    def _shadow_map(self, view: np.ndarray, light: Light) -> tuple[np.ndarray, np.ndarray]:
+    @staticmethod
+    def _spread(rows: np.ndarray, cols: np.ndarray, colours: np.ndarray) -> np.ndarray:
+        """Colours (P, 3) of pixels of the large picture -> small picture (SIZE, SIZE, 4), the last is coverage."""
+        image: np.ndarray = np.zeros((SIZE * SUPER, SIZE * SUPER, 4), np.float32)
+        image[rows, cols, :3] = colours
+        image[rows, cols, 3] = 1
+        return cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+    def _before_backdrop(self, image: np.ndarray, light: Light) -> np.ndarray:
+        return image[..., :3] + self._backdrop * (1 - image[..., 3:]) * (0.55 + 0.45 * light.key / 0.9)
+
+    def _shadow_map(self, place: np.ndarray, light: Light) -> tuple[np.ndarray, np.ndarray]:
         """Vertices (V, 3) as the light sees them (pixels, pixels, cm) and the depth it sees (S, S)."""
         z = light.direction()
         x = np.cross([0, 1, 0], z)
         x /= np.linalg.norm(x)
         axes = np.stack([x, np.cross(z, x), z]).astype(np.float32)
-        seen = (view - np.array([0, -4, -5], np.float32)) @ axes.T
+        seen = (place - np.array([0, -4, -5], np.float32)) @ axes.T
         scale = SHADOW_SIZE / 44.0
         seen = np.stack([SHADOW_SIZE / 2 + seen[:, 0] * scale, SHADOW_SIZE / 2 - seen[:, 1] * scale, seen[:, 2]], 1)
         seen = seen.astype(np.float32)

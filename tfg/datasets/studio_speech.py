@@ -9,12 +9,16 @@ the tuck of /f v/ are gates that reach 1 throughout their phone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tfg.clip import FPS, SAMPLES_PER_FRAME
 from tfg.datasets.studio_deform import CHANNELS
 from tfg.errors import DataError
+
+BLENDED = CHANNELS[:5] + CHANNELS[7:]  # by dominance; closure and tuck are gates
 
 VISEMES = (
     "silence", "p b m", "f v", "th dh", "t d n l", "s z", "sh zh ch jh", "k g ng hh", "r er", "w", "y",
@@ -29,6 +33,60 @@ class Phone:
     label: str
     start: float
     end: float
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """What a talker says: ``audio`` float32 (640 T,) at 16 kHz and the times of its ``phones``.
+
+    ``text`` is the sentence; ``voice`` names the synthetic voice in words.
+    """
+
+    audio: np.ndarray
+    phones: tuple[Phone, ...]
+    text: str
+    voice: str
+
+    @property
+    def n_frames(self) -> int:
+        """T: frames of video that the sound lasts."""
+        return len(self.audio) // SAMPLES_PER_FRAME
+
+    @property
+    def times(self) -> np.ndarray:
+        """Middles (T,) in seconds of the times that the frames cover."""
+        return frame_times(self.n_frames)
+
+    def cut(self, start: int, stop: int) -> Speech:
+        """Frames ``start .. stop - 1`` alone; phones at the ends are shortened.
+
+        :raises DataError: these are not frames of this speech.
+        """
+        if not 0 <= start < stop <= self.n_frames:
+            raise DataError(f"frames {start} to {stop}; expected 0 <= start < stop <= {self.n_frames}")
+        first, last = start / FPS, stop / FPS
+        phones = (
+            Phone(p.label, max(p.start, first) - first, min(p.end, last) - first)
+            for p in self.phones
+            if p.end > first and p.start < last
+        )
+        audio = self.audio[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME]
+        return Speech(audio, tuple(phones), self.text, self.voice)
+
+
+def frame_times(n: int) -> np.ndarray:
+    """Middles (n,) in seconds of the times that frames 0..n-1 cover."""
+    return (np.arange(n) + 0.5) / FPS
+
+
+def label_frames(phones: Sequence[Phone], times: np.ndarray) -> list[str]:
+    """The phone at each of ``times``; silence before the first and after the last."""
+    out = ["pau"] * len(times)
+    for i, t in enumerate(times):
+        for phone in phones:
+            if phone.start <= t < phone.end:
+                out[i] = phone.label
+    return out
 
 
 @dataclass(frozen=True)
@@ -105,22 +163,25 @@ def _target(label: str) -> _Target:
         ) from None
 
 
-def _segments(phones: list[Phone]) -> list[tuple[_Target, float, float]]:
+def _segments(phones: Sequence[Phone]) -> list[tuple[str, _Target, float, float]]:
     out = []
     for phone in phones:
         if phone.label in _GLIDES:
             first, second, _ = _GLIDES[phone.label]
             turn = phone.start + 0.6 * (phone.end - phone.start)
-            out += [(_TARGETS[first], phone.start, turn), (_TARGETS[second], turn, phone.end)]
+            out += [
+                (phone.label, _TARGETS[first], phone.start, turn),
+                (phone.label, _TARGETS[second], turn, phone.end),
+            ]
         elif phone.label == "pau" and phone.end - phone.start > 0.2:  # a long pause holds its target throughout
             for start in np.arange(phone.start, phone.end, 0.1):
-                out.append((_TARGETS["pau"], float(start), float(min(start + 0.1, phone.end))))
+                out.append(("pau", _TARGETS["pau"], float(start), float(min(start + 0.1, phone.end))))
         else:
-            out.append((_target(phone.label), phone.start, phone.end))
+            out.append((phone.label, _target(phone.label), phone.start, phone.end))
     return out
 
 
-def _gate(phones: list[Phone], labels: tuple[str, ...], times: np.ndarray, hold: float, ramp: float) -> np.ndarray:
+def _gate(phones: Sequence[Phone], labels: tuple[str, ...], times: np.ndarray, hold: float, ramp: float) -> np.ndarray:
     """1 throughout the phones in ``labels`` (at least ``hold`` seconds), falling to 0 over ``ramp`` seconds beside."""
     out = np.zeros_like(times)
     for phone in phones:
@@ -131,27 +192,55 @@ def _gate(phones: list[Phone], labels: tuple[str, ...], times: np.ndarray, hold:
     return out
 
 
-def articulate(phones: list[Phone], times: np.ndarray) -> np.ndarray:
-    """Articulation float64 (T, 9), columns as in :data:`CHANNELS`, at ``times`` (T,) seconds.
+@dataclass(frozen=True, eq=False)
+class Dominance:
+    """How S segments of speech share one articulator at T times; a glide such as /ay/ is two segments.
 
-    Frame i of a clip is sampled at the middle of the time that it covers, (i + 0.5) / 25 s.
+    ``labels`` (S,) phones, ``target`` (S,) where each wants the articulator, ``dominance`` (T, S) how much it counts
+    then, ``blend`` (T,) the articulator: the dominance-weighted mean of the targets.
     """
+
+    labels: tuple[str, ...]
+    target: np.ndarray
+    dominance: np.ndarray
+    blend: np.ndarray
+
+
+def dominance(phones: Sequence[Phone], times: np.ndarray, channel: str, *, reach: float = 1.0) -> Dominance:
+    """Dominance functions of one articulator at ``times`` (T,) seconds.
+
+    :param channel: one of :data:`BLENDED`.
+    :param reach: factor on how far in time a phone reaches; 1 is the studio's, near 0 each phone stands alone,
+        large values blur the phones into one.
+    :raises DataError: no such channel, or a reach that is not above 0.
+    """
+    if channel not in BLENDED:
+        raise DataError(f"channel {channel!r} is not blended by dominance; expected one of {', '.join(BLENDED)}")
+    if not reach > 0:
+        raise DataError(f"reach is {reach:g}; expected a factor above 0 (1 is the studio's)")
     segments = _segments(phones)
-    middle = np.array([(s + e) / 2 for _, s, e in segments])
-    half = np.array([(e - s) / 2 for _, s, e in segments])
+    middle = np.array([(s + e) / 2 for _, _, s, e in segments])
+    half = np.array([(e - s) / 2 for _, _, s, e in segments])
     # Distance from the part of the segment that holds the target: long phones keep it, short ones only touch it.
     tau = np.maximum(np.abs(times[:, None] - middle) - 0.55 * half, 0) * 1000
-    early = times[:, None] < middle
-    columns = {}
-    for name in ("jaw", "width", "protrusion", "upper", "lower", "tongue", "tongue_front"):
-        lips = name in ("width", "protrusion")
-        alpha = np.array([t.rounding if lips else t.weight for t, _, _ in segments])
-        reach = np.array([t.reach for t, _, _ in segments])
-        if lips:  # rounding is anticipated further than it is kept
-            reach = reach * np.where(early, 1.5, 1.1)
-        dominance = alpha * np.exp(-tau / reach) + 1e-9
-        target = np.array([getattr(t, name) for t, _, _ in segments])
-        columns[name] = (dominance * target).sum(axis=1) / dominance.sum(axis=1)
+    lips = channel in ("width", "protrusion")
+    alpha = np.array([t.rounding if lips else t.weight for _, t, _, _ in segments])
+    fall = reach * np.array([t.reach for _, t, _, _ in segments])
+    if lips:  # rounding is anticipated further than it is kept
+        fall = fall * np.where(times[:, None] < middle, 1.5, 1.1)
+    weight = alpha * np.exp(-tau / fall) + 1e-9
+    target = np.array([getattr(t, channel) for _, t, _, _ in segments])
+    blend = (weight * target).sum(axis=1) / weight.sum(axis=1)
+    return Dominance(tuple(label for label, _, _, _ in segments), target, weight, blend)
+
+
+def articulate(phones: Sequence[Phone], times: np.ndarray, *, reach: float = 1.0) -> np.ndarray:
+    """Articulation float64 (T, 9), columns as in :data:`CHANNELS`, at ``times`` (T,) seconds.
+
+    Frame i of a clip is sampled at the middle of the time that it covers, (i + 0.5) / 25 s. ``reach`` is that of
+    :func:`dominance`; it leaves the closing of the lips for /p b m/ and the tuck of /f v/ alone.
+    """
+    columns = {name: dominance(phones, times, name, reach=reach).blend for name in BLENDED}
     closure = _gate(phones, _BILABIAL, times, 0.062, 0.055)
     pause = np.zeros_like(times)
     for phone in phones:
