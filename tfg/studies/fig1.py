@@ -22,7 +22,7 @@ SHOWN = 3  # clips whose course is kept for the figure
 
 
 def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
-    """Per set of clips and expert: :func:`summary` of all windows; on GRID also of those within the sentence
+    """Per set of clips and expert: :func:`summary` of all windows; on the known talker also of those within the sentence
     (``speech``) and of the rest (``silence``)."""
     experts = setup.experts()
     figures: dict[str, Any] = {}
@@ -40,7 +40,7 @@ def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
                 matching.append(stability.window_means(cosine_similarity(audio, video), seen, 5))
                 off.append(stability.off_cosines(audio, video, seen))
             figures[name][key] = summary(matching, off)
-            if name.startswith("grid"):
+            if name == KNOWN:
                 spoken = [speech(clip.name, len(m), setup.corpus) for clip, m in zip(clips, matching, strict=True)]
                 inside = np.concatenate([m[s] for m, s in zip(matching, spoken, strict=True)])
                 outside = np.concatenate([m[~s] for m, s in zip(matching, spoken, strict=True)])
