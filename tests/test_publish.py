@@ -43,7 +43,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = dataclasses.replace(
         read_recipe("syncnet-mini", syncnet.SyncNetRecipe),
         train=("clips", "clips"), validate="clips", watch=("clips",),
-        steps=(3, 4), matching=(0.0, 1.0), batch_size=2, windows=3, span=10, precision="32-true",
+        steps=(3, 4), matching=(0.0, 1.0), augmentation=("mild", "strong"),
+        batch_size=2, windows=3, span=10, precision="32-true",
     )  # fmt: skip
     out = tmp_path_factory.mktemp("run")
     syncnet.train(recipe, TINY, data, out, save_every=2)

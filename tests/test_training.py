@@ -77,6 +77,7 @@ def syncnet_recipe() -> syncnet.SyncNetRecipe:
         watch=("train",),
         steps=(4, 4),
         matching=(0.0, 1.0),
+        augmentation=("mild", "strong"),
         batch_size=3,
         windows=4,
         span=15,
@@ -261,7 +262,7 @@ def test_padding_changes_neither_loss_nor_labels(data: Path, avhubert_recipe: av
 
 def test_syncnet_windows_hold_the_sound_of_their_frames(data: Path, syncnet_recipe: syncnet.SyncNetRecipe) -> None:
     clips = prepared.load(data / "train", ["train1", "train2", "train3"])
-    recipe = dataclasses.replace(syncnet_recipe, augmentation=dataclasses.replace(PLAIN, flip=False))
+    recipe = dataclasses.replace(syncnet_recipe, augmentations={"mild": dataclasses.replace(PLAIN, flip=False)})
     windows = syncnet.make_windows(clips, recipe, np.random.default_rng(0))
     assert windows.lips.shape == (12, 3, 5, 112, 112)
     assert windows.sound.shape == (12, 1, 13, 20)
@@ -279,7 +280,7 @@ def test_syncnet_windows_hold_the_sound_of_their_frames(data: Path, syncnet_reci
 def test_syncnet_sees_blue_first(data: Path, syncnet_recipe: syncnet.SyncNetRecipe) -> None:
     clip = prepared.load(data / "train", ["train1"])[0]
     clip.face[..., 0] = 200  # red
-    recipe = dataclasses.replace(syncnet_recipe, augmentation=PLAIN)
+    recipe = dataclasses.replace(syncnet_recipe, augmentations={"mild": PLAIN})
     lips = syncnet.make_windows([clip], recipe, np.random.default_rng(0)).lips
     assert float((lips[:, 2] - 200).abs().max()) < 1e-3
     assert bool((lips[:, 0] < 200).all())
@@ -332,6 +333,13 @@ def test_a_checkpoint_of_another_recipe_is_refused(
         syncnet.train(dataclasses.replace(syncnet_recipe, seed=5), TINY_SYNCNET, data, tmp_path)
 
 
+def test_a_recipe_that_names_an_augmentation_it_lacks_is_refused(
+    data: Path, syncnet_recipe: syncnet.SyncNetRecipe, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=r"no augmentation \['wild'\]; it defines \['mild', 'strong'\]"):
+        syncnet.train(dataclasses.replace(syncnet_recipe, augmentation=("mild", "wild")), TINY_SYNCNET, data, tmp_path)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:
     with pytest.raises(TrainingError, match="step 7"):
         loop.check_loss(torch.tensor(float("nan")), 7)
@@ -343,9 +351,9 @@ def test_a_loss_that_is_not_finite_stops_the_run() -> None:
         (("seed = 0", "sead = 0"), r"unknown keys \['sead'\], missing keys \['seed'\]"),
         (("seed = 0", 'seed = "many"'), "seed = 'many'"),
         (("seed = 0", "seed = = 3"), "not TOML"),
-        (("flip = true", "flop = true"), r"augmentation: unknown keys \['flop'\], missing keys \['flip'\]"),
-        (("[augmentation]", "augmentation = 3\n[other]"), "unknown keys"),
-        (("flip = true", "flip = 1"), "augmentation: flip = 1, expected bool"),
+        (("flip = true", "flop = true"), r"augmentations.mild: unknown keys \['flop'\], missing keys \['flip'\]"),
+        (("[augmentations.mild]", "[other]"), "unknown keys"),
+        (("flip = true", "flip = 1"), "augmentations.mild: flip = 1, expected bool"),
     ],
 )
 def test_recipes_with_wrong_keys_or_types_are_refused(change: tuple[str, str], says: str, tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def _build(found: dict[str, Any], kind: type[R], where: str) -> R:
 
 
 def _value(value: Any, hint: Any, where: str) -> Any:
-    """A TOML value as the field's type; a table becomes the dataclass that the field asks for."""
+    """A TOML value as the field's type; a table becomes the dataclass, or the dict of them, that the field asks for."""
+    if typing.get_origin(hint) is dict and isinstance(value, dict):
+        return {name: _value(table, typing.get_args(hint)[1], f"{where}.{name}") for name, table in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
         return _build(value, hint, where)
     accepted = {int: (int,), float: (float, int), str: (str,), bool: (bool,)}.get(hint, (list,))

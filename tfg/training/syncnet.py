@@ -39,6 +39,7 @@ class SyncNetRecipe:
     watch: tuple[str, ...]  # further folders measured on the way, for the learning curve alone
     steps: tuple[int, ...]  # optimiser steps of each phase, each with a learning-rate cycle of its own
     matching: tuple[float, ...]  # weight of the matching loss in each phase
+    augmentation: tuple[str, ...]  # of each phase, by its name among the augmentations
     batch_size: int  # clips
     windows: int  # windows from each clip; every one's lips are compared with every one's sound
     span: int  # frames within which the windows of a clip begin
@@ -47,7 +48,7 @@ class SyncNetRecipe:
     weight_decay: float
     precision: str
     seed: int
-    augmentation: Augmentation
+    augmentations: dict[str, Augmentation]
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,11 @@ class Windows:
     starts: Tensor
 
 
-def make_windows(clips: Sequence[prepared.PreparedClip], recipe: SyncNetRecipe, random: np.random.Generator) -> Windows:
-    """Windows of each clip, in random places, changed by ``recipe.augmentation``."""
+def make_windows(
+    clips: Sequence[prepared.PreparedClip], recipe: SyncNetRecipe, random: np.random.Generator, phase: int = 0
+) -> Windows:
+    """Windows of each clip, in random places, changed by the phase's augmentation."""
+    how = recipe.augmentations[recipe.augmentation[phase]]
     size = clips[0].face.shape[1]
     count = recipe.windows
     lips = np.empty((len(clips), count, WINDOW, size, size, 3), np.float32)
@@ -73,9 +77,9 @@ def make_windows(clips: Sequence[prepared.PreparedClip], recipe: SyncNetRecipe, 
         starts[i] = int(random.integers(complete - span + 1)) + random.choice(span, count, replace=False)
         seen = starts[i][:, None] + np.arange(WINDOW)
         frames, places = np.unique(seen, return_inverse=True)  # windows overlap: each frame is changed once
-        crops = augment_crops(clip.face[frames], size, recipe.augmentation, random)[..., ::-1]
+        crops = augment_crops(clip.face[frames], size, how, random)[..., ::-1]
         lips[i] = crops[places.reshape(seen.shape)]
-        cepstra = warp_cepstra(clip.mfcc, draw_vocal_tract(recipe.augmentation, random))
+        cepstra = warp_cepstra(clip.mfcc, draw_vocal_tract(how, random))
         for j, start in enumerate(starts[i]):
             sound[i, j, 0] = _columns(cepstra, int(start))
     return Windows(
@@ -149,8 +153,12 @@ def train(
     :raises TrainingError: too few clips, a loss that is not finite, or a checkpoint of another recipe.
     :raises DataError: a folder is not prepared.
     """
-    if not len(recipe.train) == len(recipe.steps) == len(recipe.matching):
-        raise TrainingError("the recipe's train, steps and matching differ in length; expected one entry per phase")
+    if not len(recipe.train) == len(recipe.steps) == len(recipe.matching) == len(recipe.augmentation):
+        raise TrainingError(
+            "the recipe's train, steps, matching and augmentation differ in length; expected one entry per phase"
+        )
+    if unknown := sorted(set(recipe.augmentation) - set(recipe.augmentations)):
+        raise TrainingError(f"the recipe has no augmentation {unknown}; it defines {sorted(recipe.augmentations)}")
     out.mkdir(parents=True, exist_ok=True)
     fabric = loop.make_fabric(device, recipe.precision)
     torch.manual_seed(recipe.seed)
@@ -166,7 +174,7 @@ def train(
         ) -> tuple[Tensor, Tensor]:
             random = loop.step_generator(recipe.seed + 1000 * number, step)
             chosen = loop.batch_indices(len(clips), recipe.batch_size, recipe.seed + number, step)
-            windows = make_windows([clips[i] for i in chosen], recipe, random)
+            windows = make_windows([clips[i] for i in chosen], recipe, random, number)
             windows = Windows(*(t.to(fabric.device) for t in (windows.lips, windows.sound, windows.starts)))
             return pair_loss(wrapped, windows, recipe.min_offset, recipe.matching[number])
 
