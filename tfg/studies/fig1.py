@@ -22,9 +22,9 @@ SHOWN = 3  # clips whose course is kept for the figure
 
 
 def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
-    """Per set of clips and expert: :func:`summary` of all windows; on the known talker also of those within the sentence
-    (``speech``) and of the rest (``silence``)."""
-    experts = setup.experts()
+    """Per set of clips and expert: :func:`summary` of all windows; for the known talker also of those within the
+    sentence (``speech``) and of the rest (``silence``)."""
+    experts = setup.titled()
     figures: dict[str, Any] = {}
     used = {}
     for name in SETS:

@@ -22,7 +22,7 @@ CURVES = ("cosine", "cosine_low", "cosine_high", "chance", "loss", "kept")
 
 def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
     """Per set, alignment and perturbation: the values tried, and :func:`curves` of each expert."""
-    experts = setup.experts()
+    experts = setup.titled()
     figures: dict[str, Any] = {}
     used = {}
     for part in (KNOWN, UNSEEN):

@@ -20,7 +20,7 @@ NOISE = 2.0  # grey levels
 
 def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
     """Per set of clips and expert: :func:`noise`."""
-    experts = setup.experts()
+    experts = setup.titled()
     figures: dict[str, Any] = {}
     used = {}
     for part in (KNOWN, UNSEEN):

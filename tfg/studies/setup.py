@@ -18,6 +18,7 @@ from tfg.media import read_clip
 
 SYNCNET, AVHUBERT = "syncnet-mini", "avhubert-mini"
 TALKER = "s1"  # on whose other clips the minis were trained
+TITLES = {SYNCNET: "SyncNet", AVHUBERT: "AV-HuBERT"}  # in figures
 KNOWN, UNSEEN = "grid-s1-val", "grid-unseen"
 
 Expert = AVHubertExpert | SyncNetExpert
@@ -55,6 +56,10 @@ class Setup:
     def experts(self) -> dict[str, Expert]:
         """The two minis, SyncNet first."""
         return {name: load_expert(name) for name in (SYNCNET, AVHUBERT)}
+
+    def titled(self) -> dict[str, Expert]:
+        """The two minis by the names that figures give them."""
+        return {TITLES[name]: expert for name, expert in self.experts().items()}
 
     def prepared_clips(self, folder: str, count: int | None = None) -> list[PreparedClip]:
         """Clips of a prepared folder, all or ``count`` of them spread evenly over it.
