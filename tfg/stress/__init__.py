@@ -9,8 +9,8 @@ result.figure("avhubert-mini", "avs_u")                    # one AVS_u per value
 
 from __future__ import annotations
 
-from tfg.stress.perturb import perturb, perturb_crops
-from tfg.stress.sweep import Measured, Point, SweepResult, sweep
+from tfg.stress.apply import perturb, perturb_crops
+from tfg.stress.sweeps import Measured, Point, SweepResult, sweep
 from tfg.stress.table import PERTURBATIONS, Perturbation
 
 __all__ = [

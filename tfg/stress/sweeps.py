@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from tfg.audio import stacked_filterbank
 from tfg.clip import Clip
 from tfg.crops import MOUTH_CROP, face_crops_syncnet, face_transforms_syncnet, mouth_crops, mouth_transforms
-from tfg.errors import StressError
+from tfg.errors import FeatureError, StressError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, track_audio
 from tfg.experts.syncnet import WINDOW
 from tfg.faces import FaceTrack, track_face, track_faces
 from tfg.metrics.lse import lse_unbiased
 from tfg.metrics.sync import MIN_SHIFT, avs_u, chance_level, cosine_similarity, offset_search
+from tfg.stress.apply import perturb
 from tfg.stress.frames import GEOMETRY, Face, move
-from tfg.stress.perturb import perturb
 from tfg.stress.place import follow, out_of_frame, shows_border
 from tfg.stress.table import Perturbation, find
 from tfg.warps import Float64
@@ -154,7 +154,10 @@ def sweep(
         raise StressError(f"{len(values)} values and experts {names}; expected at least one of each, no name twice")
     if alignment not in get_args(Alignment):
         raise StressError(f"alignment is {alignment!r}; expected 'frozen' or 'estimated'")
-    runner = _Runner(clip, row, experts, alignment, seed, track or track_face(clip))
+    track = track or track_face(clip)
+    if len(track) <= WINDOW:
+        raise FeatureError(f"{len(track)} frames of a face; a sweep needs at least {WINDOW + 1} (0.24 s)")
+    runner = _Runner(clip, row, experts, alignment, seed, track)
     points = []
     for value in values:
         points.append(runner.point(float(value)))
