@@ -98,10 +98,11 @@ def wrong_words(talks: Sequence[Talk], hubert: AVHubertExpert, syncnet: SyncNetE
         a, real, wrong = sound[:frames], mouth[:frames], other[:frames]
         seen = hubert.encode(mouth=wrong)
         lse = lse_unbiased(pairs[i - 1][0][:windows], pairs[i][1][:windows])
-        rows.append((
+        row = (
             avs_u(hubert.encode(a), seen), avs_m(hubert.encode(a, wrong), hubert.encode(a, real)),
             avs_v(seen, hubert.encode(mouth=real)), lse.lse_c, lse.lse_d,
-        ))  # fmt: skip
+        )  # fmt: skip
+        rows.append([float(value) for value in row])
     return {key: float(value) for key, value in zip(SCORES, np.mean(rows, axis=0), strict=True)}
 
 
