@@ -30,7 +30,7 @@ BANDS, COLUMNS = 80, 16  # mel bands, columns of one window: 80 a second over 0.
 Float = NDArray[np.float32]
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Convolution, batch norm, ReLU, with the input added before the ReLU where it fits (``residual``)."""
 
     def __init__(
@@ -51,9 +51,10 @@ class _Block(nn.Module):
         return torch.relu(y + x if self.residual else y)
 
 
-def _stage(n_in: int, n_out: int, stride: int | tuple[int, int], residuals: int, size: int = 3) -> list[_Block]:
-    first = _Block(n_in, n_out, size, stride)
-    return [first, *(_Block(n_out, n_out, residual=True) for _ in range(residuals))]
+def stage(n_in: int, n_out: int, stride: int | tuple[int, int], residuals: int, size: int = 3) -> list[Block]:
+    """A block that changes the size of the map, and residual blocks after it."""
+    first = Block(n_in, n_out, size, stride)
+    return [first, *(Block(n_out, n_out, residual=True) for _ in range(residuals))]
 
 
 class LipExpert(nn.Module):
@@ -62,22 +63,22 @@ class LipExpert(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.face_encoder = nn.Sequential(
-            _Block(3 * WINDOW, 32, 7, padding=3),
-            *_stage(32, 64, (1, 2), 2, size=5),
-            *_stage(64, 128, 2, 3),
-            *_stage(128, 256, 2, 2),
-            *_stage(256, 512, 2, 2),
-            _Block(512, 512, stride=2),
-            _Block(512, 512, padding=0),
-            _Block(512, 512, 1, padding=0),
+            Block(3 * WINDOW, 32, 7, padding=3),
+            *stage(32, 64, (1, 2), 2, size=5),
+            *stage(64, 128, 2, 3),
+            *stage(128, 256, 2, 2),
+            *stage(256, 512, 2, 2),
+            Block(512, 512, stride=2),
+            Block(512, 512, padding=0),
+            Block(512, 512, 1, padding=0),
         )
         self.audio_encoder = nn.Sequential(
-            *_stage(1, 32, 1, 2),
-            *_stage(32, 64, (3, 1), 2),
-            *_stage(64, 128, 3, 2),
-            *_stage(128, 256, (3, 2), 2),
-            _Block(256, 512, padding=0),
-            _Block(512, 512, 1, padding=0),
+            *stage(1, 32, 1, 2),
+            *stage(32, 64, (3, 1), 2),
+            *stage(64, 128, 3, 2),
+            *stage(128, 256, (3, 2), 2),
+            Block(256, 512, padding=0),
+            Block(512, 512, 1, padding=0),
         )
         self.frozen = False
 
@@ -178,7 +179,7 @@ class LipExpert(nn.Module):
         frozen = copy.deepcopy(self).eval()
         if not self.frozen:
             for module in frozen.modules():
-                if isinstance(module, _Block):
+                if isinstance(module, Block):
                     fold_batch_norm(module.conv_block)
         frozen.frozen = True
         return frozen.requires_grad_(False)

@@ -33,7 +33,7 @@ class Weights:
     """One entry of the registry.
 
     :ivar name: what :func:`get_weights` takes.
-    :ivar kind: ``avhubert``, ``syncnet`` or ``lip_expert``.
+    :ivar kind: ``avhubert``, ``syncnet``, ``lip_expert`` or ``wav2lip`` (a generator).
     :ivar purpose: what it is for.
     :ivar source: who made it, with the publication.
     :ivar licence: summary; ``licence_url`` has the text.
@@ -101,6 +101,21 @@ def _avhubert(name: str, path: str, size: str, purpose: str) -> Weights:
     )
 
 
+def _wav2lip(name: str, kind: str, purpose: str, file: str, title: str) -> Weights:
+    return Weights(
+        name=name,
+        kind=kind,
+        purpose=purpose,
+        source="Prajwal et al., Wav2Lip (ACM MM 2020), https://github.com/Rudrabha/Wav2Lip",
+        licence="Research, academic and personal use only; commercial use is prohibited (README of its repository).",
+        licence_url="https://github.com/Rudrabha/Wav2Lip#license-and-citation",
+        by_hand=(
+            f"its authors share {file} from a personal drive whose address changes: follow '{title}' under 'Getting "
+            "the weights' in https://github.com/Rudrabha/Wav2Lip, then give the path of the file instead of the name"
+        ),
+    )
+
+
 _ENTRIES = (
     Weights(
         name="avhubert-mini",
@@ -151,19 +166,15 @@ _ENTRIES = (
         sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
         sha256_source="published by several independent users of the file, not measured by us",
     ),
-    Weights(
-        name="wav2lip-expert",
-        kind="lip_expert",
-        purpose="the sync loss that the paper compares with; training Wav2Lip",
-        source="Prajwal et al., Wav2Lip (ACM MM 2020), https://github.com/Rudrabha/Wav2Lip",
-        licence="Research, academic and personal use only; commercial use is prohibited (README of its repository).",
-        licence_url="https://github.com/Rudrabha/Wav2Lip#license-and-citation",
-        by_hand=(
-            "its authors share lipsync_expert.pth from a personal drive whose address changes: follow 'Expert "
-            "Discriminator' under 'Getting the weights' in https://github.com/Rudrabha/Wav2Lip, then give the path of "
-            "the file instead of the name"
-        ),
+    _wav2lip(
+        "wav2lip-expert",
+        "lip_expert",
+        "the sync loss that the paper compares with; training Wav2Lip",
+        "lipsync_expert.pth",
+        "Expert Discriminator",
     ),
+    _wav2lip("wav2lip", "wav2lip", "a generator to compare with, trained without a GAN", "wav2lip.pth", "Wav2Lip"),
+    _wav2lip("wav2lip-gan", "wav2lip", "a generator to compare with, sharper", "wav2lip_gan.pth", "Wav2Lip + GAN"),
 )
 
 
