@@ -102,8 +102,8 @@ class GeneratorConfig:
 
     @classmethod
     def mini(cls) -> GeneratorConfig:
-        """96 pixels, for a laptop's CPU: 6.5 million parameters (13 MB in float16), 0.79 GFLOPs a face. On one core of a
-        server with AVX-512: 7 ms to draw a face (four at once), 26 ms to train on one (``benchmarks/generator.py``)."""
+        """96 pixels, for a laptop's CPU: 6.5 million parameters (13 MB in float16), 0.79 GFLOPs a face. On one core
+        with AVX-512: 7 ms to draw a face (four at once), 26 ms to train on one (``benchmarks/generator.py``)."""
         return cls(
             image_size=96,
             widths=(16, 32, 64, 96, 160, 256),
