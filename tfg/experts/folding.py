@@ -7,7 +7,8 @@ Nothing is approximated: every step is an identity of real numbers, so features 
 2. PReLU with slopes >= 0 keeps order, so it commutes with max pooling: pool first, a quarter of the values remain.
 3. The spectrum of the positional convolution is computed once.
 4. Linear maps on a CPU go through oneDNN with weights packed once. PyTorch sends float32 products to its BLAS instead,
-   which on AMD processors takes more than twice as long. It costs a second copy of these weights in memory.
+   which on AMD processors takes more than twice as long. It costs a second copy of these weights in memory, and a
+   third once a gradient has been asked for.
 5. Dropout and layer drop are gone, so that a training loop that calls ``train()`` on all it holds changes nothing.
 """
 
@@ -48,6 +49,7 @@ class FrozenLinear(nn.Module):
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
         self._packed: tuple[Tensor, Tensor] | None = None
+        self._transposed: Tensor | None = None
 
     def packed(self) -> tuple[Tensor, Tensor]:
         """Weight and bias in oneDNN's own layout, made at the first use."""
@@ -55,8 +57,15 @@ class FrozenLinear(nn.Module):
             self._packed = self.weight.detach().to_mkldnn(), self.bias.detach().to_mkldnn()
         return self._packed
 
+    def transposed(self) -> Tensor:
+        """The weight for the gradient's way back, in the same layout."""
+        if self._transposed is None:
+            self._transposed = self.weight.detach().T.contiguous().to_mkldnn()
+        return self._transposed
+
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_packed": None}  # a packed tensor can be neither copied nor pickled: pack again
+        # packed tensors can be neither copied nor pickled: pack again
+        return {**self.__dict__, "_packed": None, "_transposed": None}
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or self.weight.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
@@ -74,7 +83,7 @@ class _PackedProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad @ ctx.linear.weight, None
+        return F.linear(grad.float().contiguous().to_mkldnn(), ctx.linear.transposed()).to_dense(), None
 
 
 def freeze(model: AVHubert) -> AVHubert:

@@ -118,7 +118,7 @@ class Insertion:
             block = np.stack(list(islice(frames, _BLOCK)))
             kept = np.ones((*block.shape[:3], 1), np.float64)
             for mask, (x0, y0, x1, y1) in zip(kept, pixels[begin:].astype(int), strict=False):
-                mask[y0 : y1 + 1, x0 : x1 + 1] = 0
+                mask[y0 : max(y1 + 1, 0), x0 : max(x1 + 1, 0)] = 0  # a box may lie beside the frame
             images = torch.from_numpy(block).to(reference).permute(0, 3, 1, 2) / 255
             images = to_grey(images) if grey else images
             mask = torch.from_numpy(kept).to(reference).permute(0, 3, 1, 2)
