@@ -66,7 +66,8 @@ def scores_by_delay(delays: Sequence[float], sets: Mapping[str, tuple[Scores, Ma
     """AVS_u, LSE-C and LSE-D against the delay of the sound, over the limits of ITU-R BT.1359.
 
     :param delays: frames, positive: the sound is late.
-    :param sets: name of the clips -> (``avs_u``, ``lse_c``, ``lse_d`` -> ``(clips, delays)``, score -> chance level).
+    :param sets: name of the clips -> (``avs_u``, ``lse_c``, ``lse_d`` -> ``(clips, delays)``, score -> chance level;
+        under ``rotated`` that of AVS_u with the clip's own lips of another moment).
     """
     time = np.asarray(delays, float) * 1000 / FPS
     titles = {
@@ -83,16 +84,19 @@ def scores_by_delay(delays: Sequence[float], sets: Mapping[str, tuple[Scores, Ma
                 ax.axvline(0, color="black", lw=0.8)
                 _curve(ax, time.tolist(), np.asarray(scores[key], float), key, chance[key])
                 ax.set(title=f"{titles[key]}" if len(sets) == 1 else f"{NAMES[key]}: {name}", ylabel=NAMES[key])
-                if key != "avs_u":
-                    ax.set_ylim(0, None)
+                if key == "avs_u" and "rotated" in chance:
+                    ax.axhline(chance["rotated"], color=SCORE_COLOURS[key], ls="--", lw=1)
             axes[-1, column].set_xlabel("delay of the sound (ms)   ← early | late →")
-        line = axes[0, 0].plot([], [], color=MUTED, ls=":")[0]
+        for row in axes[1:]:
+            row[0].set_ylim(0, max(ax.dataLim.ymax for ax in row) * 1.05)
+        lines = [axes[0, 0].plot([], [], color=MUTED, ls=style)[0] for style in (":", "--")]
         labels = [
             "viewers do not notice\n(−45 to 125 ms)",
             "they accept it\n(−90 to 185 ms)",
             "chance: lips of\nanother clip",
+            "chance: own lips,\nanother moment",
         ]
-        fig.legend([noticed, minded, line], labels, loc="outside lower center", ncols=3, fontsize=9)
+        fig.legend([noticed, minded, *lines], labels, loc="outside lower center", ncols=4, fontsize=9)
     return fig
 
 

@@ -23,8 +23,7 @@ from tfg.metrics.sync import avs_m, avs_u, avs_v, offset_search, sync_auc
 from tfg.stability.layers import SHIFTS, best_layer, compare_layers
 from tfg.stability.offsets import DELAYS, delay_curves, offset_accuracy
 from tfg.stability.prepared import prepared_features
-from tfg.stress import perturb
-from tfg.stress.place import out_of_frame
+from tfg.stress import out_of_frame, perturb
 from tfg.studies.setup import AVHUBERT, KNOWN, SYNCNET, UNSEEN, Setup, Talk
 
 SCORES = ("avs_u", "avs_m", "avs_v", "lse_c", "lse_d")
