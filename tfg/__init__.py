@@ -18,7 +18,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfg import audio, crops, datasets, errors, experts, faces, losses, media, metrics, plots, stress, training
+    from tfg import (
+        audio,
+        crops,
+        datasets,
+        errors,
+        experts,
+        faces,
+        losses,
+        media,
+        metrics,
+        plots,
+        stress,
+        training,
+        widgets,
+    )
     from tfg.clip import Clip
     from tfg.crops import mouth_crops, mouth_video
     from tfg.errors import TfgError
@@ -45,7 +59,7 @@ _NAMES = {
 }
 _MODULES = (
     "audio", "crops", "datasets", "errors", "experts", "faces", "losses", "media", "metrics", "plots", "stress",
-    "training",
+    "training", "widgets",
 )  # fmt: skip
 
 __all__ = [
@@ -74,6 +88,7 @@ __all__ = [
     "track_face",
     "track_faces",
     "training",
+    "widgets",
     "write_clip",
 ]
 

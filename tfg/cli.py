@@ -9,6 +9,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from tfg.cli_score import score
+from tfg.cli_stress import stress
 from tfg.cli_studio import studio_app
 from tfg.cli_train import prepare_app, train_app
 from tfg.cli_weights import weights_app
@@ -34,6 +35,7 @@ app = typer.Typer(
     help="Talking-face generation with an audio-visual speech expert: scores, weights, training.",
 )
 app.command()(score)
+app.command()(stress)
 app.add_typer(studio_app, name="studio")
 app.add_typer(weights_app, name="weights")
 app.add_typer(train_app, name="train")

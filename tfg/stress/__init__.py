@@ -10,6 +10,7 @@ result.figure("avhubert-mini", "avs_u")                    # one AVS_u per value
 from __future__ import annotations
 
 from tfg.stress.apply import perturb, perturb_crops
+from tfg.stress.place import out_of_frame
 from tfg.stress.sweeps import Measured, Point, SweepResult, sweep
 from tfg.stress.table import PERTURBATIONS, Perturbation
 
@@ -19,6 +20,7 @@ __all__ = [
     "Perturbation",
     "Point",
     "SweepResult",
+    "out_of_frame",
     "perturb",
     "perturb_crops",
     "sweep",

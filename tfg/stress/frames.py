@@ -74,7 +74,7 @@ def perturb_pictures(pictures: Pictures, name: str, value: float, face: Face | N
             return _blur(pictures, value / 100 * face.width)
         if name == "occlusion":
             return _cover(pictures, value / 100 * face.width, face.mouth)
-        return _warp(pictures, move(name, value, face))
+        return warp_pictures(pictures, move(name, value, face))
     if name == "brightness":
         return _levels(pictures, 1, value)
     if name == "contrast":
@@ -96,7 +96,8 @@ def dropped(count: int, percent: float, seed: int) -> NDArray[np.intp]:
     return np.maximum.accumulate(shown)
 
 
-def _warp(pictures: Pictures, transform: Float64) -> Pictures:
+def warp_pictures(pictures: Pictures, transform: Float64) -> Pictures:
+    """Pictures moved by a ``(2, 3)`` transform, pixels -> pixels; borders are repeated."""
     size = pictures.shape[2], pictures.shape[1]
     out = np.empty_like(pictures)
     for picture, moved in zip(pictures, out, strict=True):

@@ -17,28 +17,37 @@ _SLACK = 0.5  # pixels by which a face may come to lie farther out of the frame 
 
 
 def out_of_frame(track: FaceTrack, clip: Clip, name: str, value: float) -> str:
-    """Why the face of a perturbation of :data:`~tfg.stress.frames.GEOMETRY` is not seen whole, or "".
+    """Why the face of a clip is not seen whole after a perturbation, or "" (always, if it moves nothing)."""
+    if name not in GEOMETRY:
+        return ""
+    return leaves_frame(track, clip, move(name, value, Face.of(track, clip.n_frames)))
+
+
+def leaves_frame(track: FaceTrack, clip: Clip, moved: Float64) -> str:
+    """Why the face is not seen whole after the frames are warped by ``moved`` ``(2, 3)``, or "".
 
     Watched are the landmarks and the four corners of AV-HuBERT's mouth crop, which move with the picture. What was out
     of the frame before may stay so, but go no farther.
     """
     square = _corners(mouth_transforms(track), MOUTH_CROP)
     points = np.concatenate([track.landmarks.astype(np.float64), square], axis=1)
-    moved = _moved(points, move(name, value, Face.of(track, clip.n_frames)))
-    before, after = _outside(points, clip), _outside(moved, clip)
+    before, after = _outside(points, clip), _outside(_moved(points, moved), clip)
     lost = after > before + _SLACK
     if not lost.any():
         return ""
     return f"the face leaves the frame in {lost.sum()} of {len(track)} frames, by up to {after.max():.0f} pixels"
 
 
-def follow(found: Sequence[FaceTrack], track: FaceTrack, clip: Clip, name: str, value: float) -> FaceTrack | None:
-    """Of the faces found in the perturbed clip, the one that lies where ``track`` must have come to, if any does."""
+def follow(found: Sequence[FaceTrack], track: FaceTrack, moved: Float64 | None) -> FaceTrack | None:
+    """Of the faces found in the perturbed clip, the one that lies where ``track`` must have come to, if any does.
+
+    :param moved: ``(2, 3)``, the transform of the frames, if they were moved.
+    """
     expected = track.boxes
-    if name in GEOMETRY:
+    if moved is not None:
         x0, y0, x1, y1 = expected.astype(np.float64).T
         corners = np.stack([np.stack([x0, x1, x0, x1], 1), np.stack([y0, y0, y1, y1], 1)], axis=2)
-        corners = _moved(corners, move(name, value, Face.of(track, clip.n_frames)))
+        corners = _moved(corners, moved)
         expected = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1).astype(np.float32)
     best, best_common = None, 0.3
     for other in found:

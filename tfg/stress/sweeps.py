@@ -10,42 +10,29 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tfg.audio import stacked_filterbank
 from tfg.clip import Clip
-from tfg.crops import MOUTH_CROP, face_crops_syncnet, face_transforms_syncnet, mouth_crops, mouth_transforms
 from tfg.errors import FeatureError, StressError
-from tfg.experts.expert import AVHubertExpert, SyncNetExpert, track_audio
+from tfg.experts.expert import AVHubertExpert
 from tfg.experts.syncnet import WINDOW
 from tfg.faces import FaceTrack, track_face, track_faces
-from tfg.metrics.lse import lse_unbiased
-from tfg.metrics.sync import MIN_SHIFT, avs_u, chance_level, cosine_similarity, offset_search
 from tfg.stress.apply import perturb
 from tfg.stress.frames import GEOMETRY, Face, move
+from tfg.stress.measure import (
+    Expert,
+    Float,
+    Measured,
+    crop_transforms,
+    encode_lips,
+    encode_sound,
+    heard_frames,
+    measure,
+)
 from tfg.stress.place import follow, out_of_frame, shows_border
 from tfg.stress.table import Perturbation, find
-from tfg.warps import Float64
 
 Alignment = Literal["frozen", "estimated"]
-Expert = AVHubertExpert | SyncNetExpert
-Float = NDArray[np.float32]
 
 FIGURES = ("cosine", "chance", "avs_u", "lse_d", "lse_c", "offset")
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What one expert says of the clip at one value of the perturbation.
-
-    :ivar cosines: ``float32 (W,)``, the cosine of lips and sound in each window of five frames: SyncNet's of its
-        embeddings (W = T - 5), AV-HuBERT's per frame, averaged over the window (W = T - 4). Row i begins at frame
-        ``track.start + i`` of the clip. NaN in windows that are not counted.
-    :ivar figures: ``cosine`` (mean of the above), ``chance`` (the same when lips and sound are rotated against each
-        other: :func:`tfg.metrics.chance_level`), ``offset`` (frames, positive: audio early; best of 15 either way),
-        and AV-HuBERT's ``avs_u`` or SyncNet's ``lse_d`` and ``lse_c`` (comparisons with padding left out).
-    """
-
-    cosines: Float
-    figures: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,13 +168,13 @@ class _Runner:
     def point(self, value: float) -> Point:
         """All experts at one value."""
         changed = _Changed(self.clip, self.row, value, self.track, self.seed)
-        problem = out_of_frame(self.track, self.clip, self.row.name, value) if self.row.name in GEOMETRY else ""
+        problem = out_of_frame(self.track, self.clip, self.row.name, value)
         track = self.track
         if self.estimated and changed.pictures and not problem:
-            found = follow(track_faces(changed.clip), self.track, self.clip, self.row.name, value)
+            found = follow(track_faces(changed.clip), self.track, changed.moved)
             track = found or self.track
             problem = "" if found else "the face was not found again"
-        heard = self._heard(value, track)
+        heard = heard_frames(track, self.clip, value if self.row.acts_on == "timing" else 0)
         if not problem and heard.stop - heard.start <= WINDOW:
             problem = f"only {max(0, heard.stop - heard.start)} frames have both a face and sound"
         measured = {expert.name: self._measured(expert, changed, track, heard, problem) for expert in self.experts}
@@ -199,38 +186,31 @@ class _Runner:
         if problem:
             return Measured(cosines, {})
         sound, lips = self._sound(expert, changed, track), self._seen(expert, changed, track)
-        counted, figures = _measure(expert, sound, lips, heard, self.seed)
-        rows = np.arange(len(counted)) + track.start - self.track.start
+        found = measure(expert, sound, lips, heard, self.seed)
+        rows = np.arange(len(found.cosines)) + track.start - self.track.start
         inside = (rows >= 0) & (rows < windows)
-        cosines[rows[inside]] = counted[inside]
-        return Measured(cosines, figures)
-
-    def _heard(self, value: float, track: FaceTrack) -> slice:
-        """The frames of the track whose sound is not the silence that a delay leaves."""
-        first, last = 0, self.clip.n_frames
-        if self.row.acts_on == "timing":
-            first, last = max(0, int(np.ceil(value))), last + min(0, int(np.floor(value)))
-        return slice(max(first - track.start, 0), min(last - track.start, len(track)))
+        cosines[rows[inside]] = found.cosines[inside]
+        return Measured(cosines, found.figures)
 
     def _sound(self, expert: Expert, changed: _Changed, track: FaceTrack) -> Float:
         if changed.sound:
-            return _encode_sound(expert, changed.clip, track)
+            return encode_sound(expert, changed.clip, track)
         key = (expert.name, track.start, track.stop)
         if key not in self._sounds:
-            self._sounds[key] = _encode_sound(expert, self.clip, track)
+            self._sounds[key] = encode_sound(expert, self.clip, track)
         return self._sounds[key]
 
     def _seen(self, expert: Expert, changed: _Changed, track: FaceTrack) -> Float:
         if not changed.pictures:
             if expert.name not in self._lips:
-                self._lips[expert.name] = _encode_lips(expert, self.clip, track)
+                self._lips[expert.name] = encode_lips(expert, self.clip, track)
             return self._lips[expert.name]
         # where no border is in sight, moving the frames and cropping them are one transform
         if changed.moved is not None and not self.estimated and not shows_border(
-            *_crop_transforms(expert, track), changed.moved, self.clip
+            *crop_transforms(expert, track), changed.moved, self.clip
         ):  # fmt: skip
-            return _encode_lips(expert, self.clip, track, changed.moved)
-        return _encode_lips(expert, changed.clip, track)
+            return encode_lips(expert, self.clip, track, changed.moved)
+        return encode_lips(expert, changed.clip, track)
 
 
 class _Changed:
@@ -251,47 +231,3 @@ class _Changed:
     @cached_property
     def clip(self) -> Clip:
         return self._make()
-
-
-def _encode_sound(expert: Expert, clip: Clip, track: FaceTrack) -> Float:
-    audio = track_audio(clip, track)
-    if isinstance(expert, SyncNetExpert):
-        return expert.encode_sound(audio)
-    return expert.encode(audio=stacked_filterbank(audio, len(track)))
-
-
-def _encode_lips(expert: Expert, clip: Clip, track: FaceTrack, moved: Float64 | None = None) -> Float:
-    if isinstance(expert, SyncNetExpert):
-        return expert.encode_lips(face_crops_syncnet(clip, track, expert.model.config.image_size, moved))
-    return expert.encode(mouth=mouth_crops(clip, track, moved))
-
-
-def _crop_transforms(expert: Expert, track: FaceTrack) -> tuple[Float64, int]:
-    """The transforms of an expert's crops, and their side in pixels."""
-    if isinstance(expert, SyncNetExpert):
-        size = expert.model.config.image_size
-        return face_transforms_syncnet(track, size), size
-    return mouth_transforms(track), MOUTH_CROP
-
-
-def _measure(expert: Expert, audio: Float, lips: Float, heard: slice, seed: int) -> tuple[Float, dict[str, float]]:
-    """Cosine per window, NaN where it hears a frame outside ``heard``, and the figures of the rest."""
-    per_row = cosine_similarity(audio, lips)
-    if isinstance(expert, SyncNetExpert):
-        rows = windows = slice(heard.start, min(heard.stop - WINDOW + 1, len(per_row)))
-        cosines = per_row.astype(np.float32)
-    else:
-        rows, windows = heard, slice(heard.start, heard.stop - WINDOW + 1)
-        cosines = np.lib.stride_tricks.sliding_window_view(per_row, WINDOW).mean(axis=1).astype(np.float32)
-    counted = np.full_like(cosines, np.nan)
-    counted[windows] = cosines[windows]
-    audio, lips = audio[rows], lips[rows]
-    shift = MIN_SHIFT if len(audio) >= 2 * MIN_SHIFT else len(audio) // 3
-    figures = {"cosine": float(np.nanmean(counted))}
-    figures["chance"] = chance_level(avs_u, audio, lips, seed, min_shift=shift) if shift else np.nan
-    if isinstance(expert, SyncNetExpert):
-        result = lse_unbiased(lips, audio)
-        figures |= {"lse_d": result.lse_d, "lse_c": result.lse_c, "offset": float(result.offset)}
-    else:
-        figures |= {"avs_u": float(per_row[rows].mean()), "offset": float(offset_search(audio, lips).offset)}
-    return counted, figures
