@@ -27,7 +27,7 @@ def cast(pictures: Mapping[str, NDArray[np.uint8]], columns: int = 6) -> Figure:
     :param pictures: name -> frame ``uint8 (H, W, 3)``.
     """
     rows = -(-len(pictures) // columns)
-    with figure(rows, columns, size=(1.6 * columns, 1.85 * rows), squeeze=False) as (fig, axes):
+    with figure(rows, columns, size=(1.5 * columns, 1.75 * rows), squeeze=False) as (fig, axes):
         for ax in axes.flat:
             ax.set_axis_off()
         for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
@@ -107,9 +107,9 @@ def wireframes(shapes: Mapping[str, Array], triangles: NDArray[np.integer], turn
     """
     rest = next(iter(shapes.values()))
     moved = {name: np.linalg.norm(v - rest, axis=1) for name, v in shapes.items()}
-    largest = max(float(m.max()) for m in moved.values())
+    largest = max(float(distance.max()) for distance in moved.values())
     a = np.deg2rad(turn)
-    with figure(2, len(shapes), size=(2.35 * len(shapes), 5.4), squeeze=False) as (fig, axes):
+    with figure(2, len(shapes), size=(1.9 * len(shapes), 4.5), squeeze=False) as (fig, axes):
         for column, (name, v) in enumerate(shapes.items()):
             for row, angle in enumerate((0.0, a)):
                 x = v[:, 0] * np.cos(angle) + v[:, 2] * np.sin(angle)
@@ -121,7 +121,7 @@ def wireframes(shapes: Mapping[str, Array], triangles: NDArray[np.integer], turn
                 order = order[facing[order] * np.sign(np.median(facing)) > 0]
                 mesh = PolyCollection(
                     list(corners[order]), array=moved[name][triangles].mean(axis=1)[order], cmap="Oranges",
-                    edgecolors="#444444", linewidths=0.35,
+                    edgecolors="#444444", linewidths=0.3,
                 )  # fmt: skip
                 mesh.set_clim(0, largest)
                 ax = axes[row, column]
@@ -139,7 +139,7 @@ def layers(pictures: Mapping[str, NDArray[np.uint8]], columns: int = 4) -> Figur
     :param pictures: what :meth:`tfg.datasets.studio_render.Renderer.layers` returns.
     """
     rows = -(-len(pictures) // columns)
-    with figure(rows, columns, size=(2.4 * columns, 2.7 * rows), squeeze=False) as (fig, axes):
+    with figure(rows, columns, size=(2.2 * columns, 2.5 * rows), squeeze=False) as (fig, axes):
         for number, (ax, (name, picture)) in enumerate(zip(axes.flat, pictures.items(), strict=True), 1):
             ax.imshow(picture)
             image_axes(ax, f"{number}. {name}")
@@ -151,7 +151,7 @@ def film_strip(made: StudioClip, first: int, count: int, box: tuple[int, int, in
     """``count`` frames from ``first``, cut to ``box`` (left, top, right, bottom), with phone, and the true opening."""
     left, top, right, bottom = box
     columns = -(-count // rows)
-    with figure(rows, columns, size=(1.12 * columns, 1.5 * rows), squeeze=False) as (fig, axes):
+    with figure(rows, columns, size=(1.15 * columns, 1.35 * rows), squeeze=False) as (fig, axes):
         for ax in axes.flat:
             ax.set_axis_off()
         for ax, t in zip(axes.flat, range(first, first + count), strict=False):
@@ -234,6 +234,7 @@ def tracker_against_truth(checks: Sequence[TrackerCheck], name: str, number: int
         bars.invert_yaxis()
         bars.grid(axis="y", visible=False)
         bars.set_title("Distance of tracked from true points")
+        bars.set_ylabel("part of the face")
         bars.set_xlabel("% of the eye-corner distance\n(bar: mean, dots: clips)")
     return fig
 
