@@ -15,6 +15,9 @@ Sound at every scale
     A sound embedding scales and shifts the normalised maps of each residual block of the decoder (feature-wise
     modulation). The shift alone does what joining the embedding to the bottom of the network would do; having it at
     every scale leaves no scale at which the sound could be ignored.
+A change to what is shown
+    The decoder's output is added to the pose reference before the squashing (grey where that is hidden). The upper
+    half is a copy from the first step, so training is about the mouth.
 No checkerboard
     Maps are enlarged by repeating each pixel, then convolved: every output pixel is a sum of the same nine taps, so
     a flat map stays flat. A transposed convolution of three taps with a stride of two sums 1, 2 or 4 of them in turn
@@ -45,6 +48,7 @@ from tfg.wav2lip import Wav2LipGenerator
 GROUP = 16  # channels that are normalised together; vector units of CPUs and GPUs like multiples of it too
 SLOPE = 0.2  # of the leaky ReLU below zero
 MEL_RANGE = 4.0  # log_mel lies in [-4, 4]
+BLACKEST = 0.01  # pixels are kept this far from 0 and 1 when the sigmoid is inverted
 
 
 @dataclass(frozen=True)
@@ -291,8 +295,8 @@ class Generator(nn.Module):
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     nn.init.kaiming_normal_(module.weight, SLOPE)  # the trunk has no norm: it must keep its scale
                     nn.init.zeros_(cast(Tensor, module.bias))
-            # the first faces are nearly grey: no pixel starts where the sigmoid is flat
-            nn.init.normal_(self.decoder.head.weight, std=0.1 / (9 * self.config.widths[0]) ** 0.5)
+            # the first faces are the upper half and nearly grey: no hidden pixel starts where the sigmoid is flat
+            nn.init.normal_(self.decoder.head.weight, std=0.02 / (9 * self.config.widths[0]) ** 0.5)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
     @property
@@ -313,11 +317,13 @@ class Generator(nn.Module):
         check_generator_inputs(audio, identity_reference, pose_reference, self.image_size)
         weight = self.decoder.head.weight
         sound = self.audio_encoder(audio.to(weight) / MEL_RANGE)
-        pose = self.pose_encoder(_centred(mask_lower_half(pose_reference).to(weight)))
+        shown = mask_lower_half(pose_reference).to(weight)
+        pose = self.pose_encoder(_centred(shown))
         identity = self.identity_encoder(_centred(identity_reference.to(weight)))
-        face = self.decoder(pose, identity, sound)
-        # in bfloat16 the sigmoid's output would have fewer levels than a pixel
-        return torch.sigmoid(face.to(torch.promote_types(face.dtype, torch.float32)))
+        change = self.decoder(pose, identity, sound)
+        # single precision at least: in bfloat16 the sigmoid's output has fewer levels than a pixel
+        shown = shown.to(torch.promote_types(change.dtype, torch.float32))
+        return torch.sigmoid(change + mask_lower_half(torch.logit(shown, BLACKEST)))
 
 
 def _centred(faces: Tensor) -> Tensor:
