@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tfg import results
 from tfg.datasets.prepared import PreparedClip
 from tfg.errors import TrainingError
 from tfg.studies import hiding
+
+RESULT = Path(__file__).resolve().parent.parent / "book" / "results" / "hiding.json"
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +53,13 @@ def test_runs_start_alike_and_can_be_repeated(clips: list[PreparedClip]) -> None
     assert start[0] == start[1]
     assert curves["spans"][1]["loss"] != curves["nothing hidden"][1]["loss"]
     np.testing.assert_equal(run(), curves)
+
+
+def test_the_committed_result_holds_what_the_page_says() -> None:
+    curves = results.read(RESULT)["figures"]["curves"]
+    assert list(curves) == list(hiding.SETTINGS)
+    last = {setting: points[-1] for setting, points in curves.items()}
+    assert {point["step"] for point in last.values()} == {400}
+    nothing = last.pop("nothing hidden")
+    assert nothing["loss"] < min(point["loss"] for point in last.values())
+    assert nothing["auc_5"] + 0.1 < min(point["auc_5"] for point in last.values())

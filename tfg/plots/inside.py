@@ -199,8 +199,8 @@ def attention_maps(maps: Float, layer: int, head: int, spans: Sequence[Label]) -
     layers, heads, frames = maps.shape[:3]
     with figure(size=(8.6, 4.7)) as (fig, unused):
         unused.remove()
-        left, right = fig.add_gridspec(1, 2, width_ratios=[1, 1.25])
-        small = left.subgridspec(layers, heads).subplots()
+        halves = fig.add_gridspec(1, 2, width_ratios=[1, 1.25])
+        small = halves[0].subgridspec(layers, heads).subplots()
         for (i, j), ax in np.ndenumerate(small):
             image_axes(ax, "")
             ax.imshow(np.sqrt(maps[i, j]), cmap="magma")
@@ -211,7 +211,7 @@ def attention_maps(maps: Float, layer: int, head: int, spans: Sequence[Label]) -
                 ax.set_title(f"head {j + 1}", fontsize=9, loc="center")
             if j == 0:
                 ax.set_ylabel(f"layer {i + 1}", fontsize=9)
-        ax = fig.add_subplot(right)
+        ax = fig.add_subplot(halves[1])
         image = ax.imshow(maps[layer, head] * frames, cmap="magma", vmax=np.quantile(maps[layer, head], 0.995) * frames)
         ax.set_title(f"layer {layer + 1}, head {head + 1}")
         names = [(FPS * (a + b) / 2 - 0.5, FPS * a - 0.5, text) for text, a, b in spans if text]

@@ -95,7 +95,7 @@ def train(
         loss, _ = avhubert.prediction_loss(model, batch, how, random)
         loop.check_loss(loss, step)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), how.clip_norm)
         optimizer.step()
         losses.append(float(loss.detach()))
