@@ -177,11 +177,11 @@ def film(
     for index, value in enumerate(values):
         part = perturb(clip, name, value, track, seed).trim(track.start, track.stop)
         seen = views(part, track.trimmed(), slice(first, stop))
-        back, left, right = panel(result, index, height=seen.shape[1])
+        back, (left, top, right, bottom) = panel(result, index, height=seen.shape[1])
         beside = np.repeat(back[None], stop - first, axis=0)
         cursor = np.round(np.linspace(left, right, len(track))[first:stop]).astype(int)
         for picture, x in zip(beside, cursor, strict=True):
-            picture[back.shape[0] // 2 :, x] //= 3
+            picture[top:bottom, x] //= 3
         frames.append(np.concatenate([seen, beside], axis=2))
         sound.append(part.trim(first, stop).audio)
     return Clip(np.concatenate(frames), np.concatenate(sound), source=clip.source, notes=(*clip.notes, f"film: {name}"))

@@ -114,10 +114,11 @@ def montage(clips: Sequence[Clip], track: FaceTrack, labels: Sequence[str], numb
     return fig
 
 
-def panel(result: SweepResult, index: int, height: int, width: int = 400) -> tuple[Frames, float, float]:
+def panel(result: SweepResult, index: int, height: int, width: int = 400) -> tuple[Frames, tuple[int, int, int, int]]:
     """The scores at one value, drawn for a film: a bar per expert, and its cosine in each window below.
 
-    :returns: ``uint8 (height, width, 3)``, and the columns at which the clip's first and last frame lie below.
+    :returns: ``uint8 (height, width, 3)``, and the box ``(left, top, right, bottom)`` of the lower plot, whose sides
+        are the clip's first and last frame.
     """
     point, experts = result.points[index], result.experts
     with figure(2, 1, size=(width / DPI, height / DPI), height_ratios=(len(experts), 3)) as (fig, (bars, curve)):
@@ -143,8 +144,8 @@ def panel(result: SweepResult, index: int, height: int, width: int = 400) -> tup
             )
         fig.canvas.draw()
         picture = np.asarray(fig.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
-        left, right = curve.transData.transform([(0, 0), (last - 1, 0)])[:, 0]
-    return picture, float(left), float(right)
+        left, bottom, right, top = curve.get_window_extent().extents
+    return picture, (round(left), round(height - top), round(right), round(height - bottom))
 
 
 def _with_box(clip: Clip, track: FaceTrack, number: int) -> np.ndarray:
