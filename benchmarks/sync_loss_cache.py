@@ -7,9 +7,9 @@
 Both compute the same value and gradient: one generated window of k frames in a clip of T, forward and backward. The
 full pass composes the frames, crops every mouth and takes every one through the network; it lives here only.
 
-Weights and pictures are random: time does not depend on them. On noise, rounding decides which of two pixels max pooling
-takes, so float32 gradients of either pass are about a percent from those in double precision, where the two passes are
-equal to 1e-14 (a test holds them to 1e-8).
+Weights and pictures are random: time does not depend on them. On noise, rounding decides which of two pixels max
+pooling takes, so float32 gradients of either pass are about a percent from those in double precision, where the two
+passes are equal to 1e-14 (a test holds them to 1e-8).
 
 Runs alternate; where other jobs share the machine, read the minimum. On one thread the process's own processor time is
 taken, else the wall clock. Memory is the peak of a process of its own that runs one of the two, above what it held
