@@ -75,3 +75,11 @@ def test_tracker_figure_shows_every_frame_of_every_clip() -> None:
     assert_complete(fig)
     dots = fig.axes[1].lines[:2]
     assert [len(np.asarray(each.get_xdata())) for each in dots] == [len(check.track) for check in checks]
+
+
+def test_mouths_draw_a_dot_for_each_clip() -> None:
+    clips = [{"widest": 0.1 * i, "speed": 2.0, "loudness": 0.5, "head": 0.2} for i in (1, 2, 3)]
+    fig = figures.mouths({"a": clips, "b": clips[:2]}, {"a": "studio", "b": "real"})
+    assert_complete(fig)
+    np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), [0.1, 0.2, 0.3])
+    assert len(np.asarray(fig.axes[0].lines[1].get_ydata())) == 2

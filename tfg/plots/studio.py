@@ -256,6 +256,34 @@ def openings(phones: Sequence[Phone], curves: Mapping[str, Array]) -> Figure:
     return fig
 
 
+def mouths(measured: Mapping[str, Sequence[Mapping[str, float]]], names: Mapping[str, str]) -> Figure:
+    """How mouths move in several sets of clips: a dot per clip, a bar for the mean.
+
+    :param measured: set -> one :func:`tfg.studies.mouths.motion` per clip.
+    :param names: set -> what the axis calls it.
+    """
+    panels = {
+        "widest": ("Opening", "widest (eye-corner\ndistances)"),
+        "speed": ("Speed of the mouth", "mean change per second\n(of the widest opening)"),
+        "loudness": ("Mouth and loudness", "correlation"),
+        "head": ("Speed of the head", "eye-corner distances\nper second"),
+    }
+    with figure(1, len(panels), size=(10.5, 3.2)) as (fig, axes):
+        for ax, (key, (title, unit)) in zip(axes, panels.items(), strict=True):
+            for column, name in enumerate(names):
+                values = np.array([clip[key] for clip in measured[name]])
+                aside = column + 0.28 * (np.arange(len(values)) / max(len(values) - 1, 1) - 0.5)
+                ax.plot(aside, values, ".", color=COLOURS[column], alpha=0.6, ms=5)
+                ax.hlines(values.mean(), column - 0.3, column + 0.3, color=COLOURS[column], lw=2.5)
+            ax.set_xticks(range(len(names)), [title.replace(" ", "\n") for title in names.values()], fontsize=9)
+            ax.set_xlim(-0.6, len(names) - 0.4)
+            ax.set_xlabel("set of clips")
+            ax.set_ylabel(unit)
+            ax.set_title(title)
+            ax.grid(axis="x", visible=False)
+    return fig
+
+
 def _at_frames(times: Array, values: Array) -> tuple[Array, Array]:
     frames = (np.arange(int(times[-1] * FPS)) + 0.5) / FPS
     return frames, np.interp(frames, times, values)
