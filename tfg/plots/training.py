@@ -179,6 +179,7 @@ def pause(cosines: Array, frames: int) -> Figure:
         curve.set_title("What a delay changes")
         curve.set_xlabel("sound taken from (frames later)")
         curve.set_ylabel("mean cosine")
+        curve.set_xticks(shifts[::5])
         curve.set_ylim(0, 1)
         curve.legend()
     return fig
