@@ -11,45 +11,57 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from tfg.clip import FPS
 from tfg.plots.style import ACCENT, COLOURS, LIPS, MUTED, SOUND, TRUTH, figure, image_axes
+from tfg.stability.cosines import sync_loss
 
 Array = NDArray[np.floating]
 Named = Mapping[str, Any]
 
+SHOWN = 4  # clips whose course is drawn
 #: Of an expert in every figure of the chapter.
 EXPERT_COLOURS = {"SyncNet": LIPS, "AV-HuBERT": SOUND}
 _AXES = {"shift_x": "shift to the right (% of the face's width)", "rotation": "rotation, clockwise (degrees)"}
 
 
-def matching_pairs(cosines: Mapping[str, Mapping[str, Array]], losses: Mapping[str, Mapping[str, Array]]) -> Figure:
-    """The paper's Figure 1: cosine and loss of pairs in sync, window by window, and all windows of all clips.
+def matching_pairs(
+    courses: Mapping[str, Mapping[str, Array]], summaries: Mapping[str, Named], bins: Array, loss_bins: Array
+) -> Figure:
+    """The paper's Figure 1: cosine and loss of pairs in sync, window by window, and of all windows at the side.
 
-    :param cosines: expert -> clip -> ``(W,)``; drawn are the first four clips, and the histogram of all.
-    :param losses: the same.
+    :param courses: expert -> clip -> ``(W,)`` cosines; drawn are four clips, evenly spread.
+    :param summaries: expert -> ``cosine``, ``loss`` (``mean``, ``std``, ``max``), ``histogram``, ``histogram_loss``
+        (:func:`tfg.studies.fig1.summary`) of all clips.
+    :param bins: edges of the first histogram; ``loss_bins``: of the second.
     """
-    names = list(cosines)
-    shape = dict(width_ratios=(3, 1) * len(names), sharey="row")
-    with figure(2, 2 * len(names), size=(11, 5.2), **shape) as (fig, axes):
-        letters = iter("acbd") if len(names) == 2 else iter("acbdefgh")
-        for row, (values, label) in enumerate(((cosines, "cosine similarity"), (losses, "sync loss (nats)"))):
-            for column, name in enumerate(names):
-                course, side = axes[row, 2 * column], axes[row, 2 * column + 1]
-                for colour, (clip, value) in zip(COLOURS, list(values[name].items())[:4], strict=False):
-                    course.plot(np.arange(len(value)) / 25, value, color=colour, lw=1.1, label=clip)
-                everything = np.concatenate(list(values[name].values()))
-                side.hist(everything, 40, orientation="horizontal", color=EXPERT_COLOURS.get(name, MUTED), alpha=0.8)
-                side.set_title(f"{everything.mean():.2f} ± {everything.std():.2f}", fontsize=9)
+    letters = iter("acbd")
+    drawn = {
+        expert: dict(list(clips.items())[:: max(1, len(clips) // SHOWN)][:SHOWN]) for expert, clips in courses.items()
+    }
+    top = max(float(sync_loss(values).max()) for clips in drawn.values() for values in clips.values())
+    with figure(2, 4, size=(11, 5.2), width_ratios=(3, 1, 3, 1), sharey="row") as (fig, axes):
+        for row, (key, label, edges) in enumerate((("cosine", "cosine similarity", bins),
+                                                   ("loss", "sync loss (nats)", loss_bins))):  # fmt: skip
+            for column, (expert, clips) in enumerate(drawn.items()):
+                ax, side = axes[row, 2 * column], axes[row, 2 * column + 1]
+                for colour, (clip, values) in zip(COLOURS, clips.items(), strict=False):
+                    values = np.asarray(values, float) if key == "cosine" else sync_loss(np.asarray(values, float))
+                    ax.plot(np.arange(len(values)) / FPS, values, color=colour, lw=1.1, label=clip)
+                one = summaries[expert]
+                counts = np.asarray(one["histogram" if key == "cosine" else "histogram_loss"], float)
+                side.stairs(counts, edges, orientation="horizontal", fill=True, color=EXPERT_COLOURS[expert], alpha=0.8)
+                largest = f"\nmax {one[key]['max']:.1f}" if key == "loss" else ""
+                side.set_title(f"{one[key]['mean']:.2f} ± {one[key]['std']:.2f}{largest}", fontsize=9)
                 side.set_xticks([])
-                course.set_title(f"({next(letters)}) {name}")
+                ax.set_title(f"({next(letters)}) {expert}")
                 if column == 0:
-                    course.set_ylabel(label)
+                    ax.set_ylabel(label)
                 if row:
-                    course.set_xlabel("window begins at (s)")
+                    ax.set_xlabel("window begins at (s)")
                     side.set_xlabel("all windows")
-        handles = axes[0, 0].get_legend_handles_labels()
-        fig.legend(
-            *handles, loc="outside upper center", ncols=4, fontsize=9, title="pairs in sync, a window of 5 frames"
-        )
+        axes[0, 0].set_ylim(min(-0.05, min(v.min() for c in drawn.values() for v in map(np.asarray, c.values()))), 1.02)
+        axes[1, 0].set_ylim(0, 1.05 * top)
+        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=SHOWN, fontsize=9)
     return fig
 
 
@@ -72,7 +84,7 @@ def in_sync_and_off(sets: Mapping[str, Mapping[str, Named]], bins: Array) -> Fig
                 ax.text(0.02, 0.95, f"d' = {apart['d_prime']:.1f}\nAUC = {apart['auc']:.2f}", va="top",
                         transform=ax.transAxes, fontsize=9)  # fmt: skip
                 ax.set_title(f"{expert}: {title}")
-                ax.set_xlim(-0.6, 1.0)
+                ax.set_xlim(-0.4, 1.0)
                 ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
                 if column == 0:
                     ax.set_ylabel("share of windows")
@@ -100,7 +112,15 @@ def loss_tails(losses: Mapping[str, Array]) -> Figure:
             total.plot(np.arange(1, len(ordered) + 1) / len(ordered), lorenz, color=colour, label=name)
             worst = float(lorenz[max(0, round(0.1 * len(ordered)) - 1)])
             total.plot(0.1, worst, "o", color=colour)
-            total.annotate(f"{worst:.0%}", (0.1, worst), (6, -4), textcoords="offset points", fontsize=9, color=colour)
+            total.annotate(
+                f"{worst:.0%}",
+                (0.1, worst),
+                (7, -4),
+                textcoords="offset points",
+                fontsize=9,
+                color=colour,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
         tail.set(title="How often is the loss larger than ... ?", xlabel="sync loss (nats)", ylabel="share of windows",
                  yscale="log")  # fmt: skip
         tail.legend(fontsize=9)
@@ -199,18 +219,17 @@ def gradient_maps(mouth: Array, pushes: Mapping[str, Sequence[Array]], titles: S
     """Where each expert's loss would push one frame's mouth, in several looks at the same moment.
 
     :param mouth: ``(88, 88)`` grey levels, drawn beneath.
-    :param pushes: expert -> for each title, minus the gradient ``(88, 88)``; every map has its own scale.
+    :param pushes: expert -> for each title, minus the gradient ``(22, 22)``; every map has its own scale.
     """
     with figure(len(pushes), len(titles), size=(2.3 * len(titles), 2.5 * len(pushes)), squeeze=False) as (fig, axes):
-        for row, (expert, maps) in zip(axes, pushes.items(), strict=True):
-            for ax, title, push in zip(row, titles, maps, strict=True):
+        for number, (expert, maps) in enumerate(pushes.items()):
+            for ax, title, push in zip(axes[number], titles, maps, strict=True):
                 strong = np.quantile(np.abs(push), 0.995) or 1.0
                 ax.imshow(mouth, cmap="gray", vmin=-60, vmax=320)
-                ax.imshow(push, cmap="RdBu_r", vmin=-strong, vmax=strong, alpha=np.clip(np.abs(push) / strong, 0, 1))
-                image_axes(ax, title if row is axes[0] else "")
-            row[0].set_ylabel(expert)
-        for ax in axes[0]:
-            ax.title.set_fontsize(9)
+                ax.imshow(push, cmap="RdBu_r", vmin=-strong, vmax=strong, alpha=np.clip(np.abs(push) / strong, 0, 0.9),
+                          extent=ax.get_images()[0].get_extent(), interpolation="bilinear")  # fmt: skip
+                image_axes(ax, title if number == 0 else "")
+            axes[number, 0].set_ylabel(expert)
     return fig
 
 
@@ -262,7 +281,7 @@ def expert_variants(found: Mapping[str, Named], known: str) -> Figure:
         "std of the loss\n(lower is steadier)": [found[n][known]["loss"]["std"] for n in names],
         "kept at a shift\nof ±16%": [ends(n, "shift_x") for n in names],
         "kept at a rotation\nof ±20 degrees": [ends(n, "rotation") for n in names],
-        "gradients agree after\na nudge of 1%": [found[n]["gradients"]["nudged"] for n in names],
+        "gradients of neighbouring\nwindows agree": [found[n]["gradients"]["neighbours"] for n in names],
     }
     with figure(1, len(panels), size=(11.5, 0.42 * len(names) + 1.5), sharey=True) as (fig, axes):
         for ax, (title, values) in zip(axes, panels.items(), strict=True):

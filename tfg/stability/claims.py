@@ -8,6 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Figures = Mapping[str, Any]
+#: What differs -> the two variants between which it does.
+STEPS = {
+    "augmentation, SyncNet": ("syncnet-nojitter", "syncnet-jitter"),
+    "augmentation, AV-HuBERT": ("avhubert-nojitter", "avhubert-jitter"),
+    "architecture (pairs)": ("syncnet-jitter", "avhubert-contrastive"),
+    "objective (AV-HuBERT)": ("avhubert-contrastive", "avhubert-jitter"),
+}
 EVEN = 1.1  # factors between 1 / 1.1 and 1.1 are called even
 
 
@@ -30,6 +37,14 @@ class Verdict(NamedTuple):
         if not np.isfinite(self.factor):
             return "not measured"
         return "even" if 1 / EVEN <= self.factor <= EVEN else "holds" if self.factor > 1 else "reversed"
+
+    @property
+    def sentence(self) -> str:
+        """Such as ``1a, c  studio: spread of the cosine: SyncNet 0.24, AV-HuBERT 0.11: holds, by a factor of 2.2``."""
+        by = {"holds": self.factor, "reversed": 1 / self.factor}.get(self.word)
+        factor = "" if by is None else f", by a factor of {by:.1f}" if by < 16 else ", by a factor above 16"
+        numbers = f"SyncNet {self.syncnet:.2f}, AV-HuBERT {self.avhubert:.2f}"
+        return f"{self.panel:6} {self.where}: {self.ruler}: {numbers}: {self.word}{factor}"
 
 
 def figure_1(syncnet: Figures, avhubert: Figures, where: str) -> list[Verdict]:
@@ -78,6 +93,31 @@ def figure_5(perturbations: Mapping[str, Figures], syncnet: str, avhubert: str, 
             )
         )
     return rows
+
+
+def steps(variants: Mapping[str, Figures], known: str) -> list[str]:
+    """What each step from one variant to its neighbour changes, a sentence for each pair that was measured.
+
+    :param variants: name -> figures of :func:`tfg.studies.variants.compare`.
+    :param known: key of the set of clips for d'.
+    """
+
+    def end(figures: Figures, name: str) -> float:
+        return float(np.array(figures[name]["kept"], float)[[0, -1]].mean())
+
+    sentences = []
+    for step, names in STEPS.items():
+        if not set(names) <= set(variants):
+            continue
+        pair = [variants[name] for name in names]
+        changes = {
+            "d'": [float(one[known]["separation"]["d_prime"]) for one in pair],
+            "kept under shift": [end(one, "shift_x") for one in pair],
+            "under rotation": [end(one, "rotation") for one in pair],
+            "neighbours' gradients agree": [float(one["gradients"]["neighbours"]) for one in pair],
+        }
+        sentences.append(f"{step}: " + ", ".join(f"{title} {a:.2f} -> {b:.2f}" for title, (a, b) in changes.items()))
+    return sentences
 
 
 def _ratio(a: float, b: float) -> float:

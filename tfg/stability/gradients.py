@@ -2,8 +2,12 @@
 
 A generator is trained through the gradient of the sync loss with respect to the pixels it painted. On real videos in
 sync there is nothing to repair, so what is left of that gradient is noise. Here it is taken for both experts in the
-same coordinates: the 88 x 88 mouth patch that AV-HuBERT reads, aligned to the mean face. SyncNet's own crop is another
-one (larger, not aligned); a small change of the patch is carried into it by the warp that connects the two.
+same coordinates: the mouth patch that AV-HuBERT reads, aligned to the mean face. SyncNet's own crop is another one (a
+larger part of the face, not aligned); a small change of the patch is carried into it by the warp that connects the two.
+
+The patch is changed by 22 x 22 smooth bumps of four pixels, not by its 88 x 88 pixels. SyncNet's crop has about half
+the patch's resolution: of single pixels it would see every second one, and which ones, would depend on a fraction of a
+pixel.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ from tfg.faces import FaceTrack
 from tfg.stability.cosines import FLOOR, Expert, Float
 from tfg.warps import Float64, warp_frames_torch
 
+BUMPS = 22  # along each side of the patch
 _EDGE = (MOUTH_CROP - MOUTH_INPUT) // 2
 _APART = WINDOW + 4  # frames between windows that share no input of AV-HuBERT's front end, which sees two to each side
 
@@ -46,8 +51,8 @@ class MouthGradients:
 
     :ivar starts: ``(W,)`` first frames.
     :ivar cosines: ``float32 (W,)`` lips against sound.
-    :ivar gradients: ``float32 (W, 5, 88, 88)``: of the loss ``-log CS`` with respect to the grey level (0 to 1) of each
-        pixel of the mouth patch in the window's frames. Zero where the cosine is below the loss's floor.
+    :ivar gradients: ``float32 (W, 5, 22, 22)``: of the loss ``-log CS`` with respect to the brightness (0 to 1) of each
+        bump of the mouth patch in the window's frames. Zero where the cosine is below the loss's floor.
     """
 
     starts: NDArray[np.int64]
@@ -68,7 +73,7 @@ def mouth_gradients(
     seen: FaceTrack | None = None,
     late: int = 0,
 ) -> MouthGradients:
-    """Gradient of the sync loss of windows with respect to the pixels of the mouth.
+    """Gradient of the sync loss of windows with respect to the picture of the mouth.
 
     :param track: the face: it fixes the coordinates of the mouth patch.
     :param starts: first frames of the windows, within the track.
@@ -125,6 +130,11 @@ def _patch_to(transforms: Float64, track: FaceTrack) -> Tensor:
     return torch.from_numpy(linear)
 
 
+def bumps(brightness: Tensor) -> Tensor:
+    """The patch's change ``(T, 1, 88, 88)`` made by bumps of these heights ``(T, 22, 22)``; all of 1 make 1."""
+    return F.interpolate(brightness[:, None], (MOUTH_INPUT, MOUTH_INPUT), mode="bilinear", align_corners=False)
+
+
 def _avhubert(
     expert: AVHubertExpert, clip: VideoSource, track: FaceTrack, seen: FaceTrack, starts: NDArray[np.int64], late: int
 ) -> tuple[Float, Float]:
@@ -132,8 +142,8 @@ def _avhubert(
     inner = mouth_transforms(seen)
     inner[:, :, 2] -= _EDGE
     crops = mouth_crops(clip, seen)[:, _EDGE : _EDGE + MOUTH_INPUT, _EDGE : _EDGE + MOUTH_INPUT]
-    change = torch.zeros(len(track), MOUTH_INPUT, MOUTH_INPUT, requires_grad=True)
-    moved = warp_frames_torch(change[:, None], _patch_to(inner, track), MOUTH_INPUT)[:, 0]
+    change = torch.zeros(len(track), BUMPS, BUMPS, requires_grad=True)
+    moved = warp_frames_torch(bumps(change), _patch_to(inner, track), MOUTH_INPUT)[:, 0]
     video = (torch.from_numpy(crops / np.float32(255)) + moved - GREY_MEAN) / GREY_STD
     front = expert.model.video_front(video[None])
     leaf = front.detach().requires_grad_()
@@ -141,7 +151,7 @@ def _avhubert(
     per_frame = (F.normalize(lips[0], dim=-1)[max(late, 0) : len(lips[0]) + min(late, 0)]
                  * sound[max(-late, 0) : len(sound) - max(late, 0)]).sum(-1)  # fmt: skip
     cosines = torch.stack([per_frame[s - max(late, 0) :][:WINDOW].mean() for s in starts])
-    gradients = np.zeros((len(starts), WINDOW, MOUTH_INPUT, MOUTH_INPUT), np.float32)
+    gradients = np.zeros((len(starts), WINDOW, BUMPS, BUMPS), np.float32)
     encoder = [torch.autograd.grad(_loss(c), leaf, retain_graph=True)[0] for c in cosines]
     for group in _groups(starts):
         # windows far enough apart share no pixels through the front end: one pass back through it serves them all
@@ -183,13 +193,13 @@ def _syncnet(
     cosines, gradients = [], []
     for part in range(0, len(starts), 8):
         some = slice(part * WINDOW, (part + 8) * WINDOW)
-        change = torch.zeros(len(rows[some]), 1, MOUTH_INPUT, MOUTH_INPUT, requires_grad=True)
+        change = torch.zeros(len(rows[some]), BUMPS, BUMPS, requires_grad=True)
         # the network reads BGR from 0 to 255; a change of grey changes the three alike
         bgr = torch.from_numpy(faces[rows[some]][..., ::-1].astype(np.float32)).permute(0, 3, 1, 2)
-        bgr = bgr + 255 * warp_frames_torch(change, to_face[some], size)
+        bgr = bgr + 255 * warp_frames_torch(bumps(change), to_face[some], size)
         lips = expert.model.forward_lip(bgr.unflatten(0, (-1, WINDOW)).transpose(1, 2))
         found = F.cosine_similarity(lips, torch.from_numpy(sound[part : part + 8]), dim=-1)
         (pixels,) = torch.autograd.grad(_loss(found).sum(), change)  # windows are independent of each other
         cosines.append(found.detach().numpy())
-        gradients.append(pixels.unflatten(0, (-1, WINDOW))[:, :, 0].numpy())
+        gradients.append(pixels.unflatten(0, (-1, WINDOW)).numpy())
     return np.concatenate(cosines), np.concatenate(gradients)

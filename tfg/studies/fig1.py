@@ -17,8 +17,8 @@ from tfg.studies.setup import KNOWN, UNSEEN, Setup
 
 SETS = (KNOWN, UNSEEN, "studio-val", "studio-test")
 BINS = np.round(np.arange(-1, 1.01, 0.05), 2)  # of cosines
-LOSS_BINS = np.round(np.arange(0, 14.01, 0.25), 2)
-SHOWN = 3  # clips whose course is kept for the figure
+LOSS_BINS = np.round(np.arange(0, 14.01, 0.1), 2)
+SHOWN = 4  # clips whose course is kept for the figure
 
 
 def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
@@ -42,13 +42,20 @@ def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
             figures[name][key] = summary(matching, off)
             if name == KNOWN:
                 spoken = [speech(clip.name, len(m), setup.corpus) for clip, m in zip(clips, matching, strict=True)]
-                inside = np.concatenate([m[s] for m, s in zip(matching, spoken, strict=True)])
-                outside = np.concatenate([m[~s] for m, s in zip(matching, spoken, strict=True)])
-                figures[name][key] |= {
-                    "speech": stability.describe_cosines(inside),
-                    "silence": stability.describe_cosines(outside),
-                }
+                inside = np.concatenate(spoken)
+                pooled, apart = np.concatenate(matching), np.concatenate(off)
+                figures[name][key]["speech"] = spread(pooled[inside], apart)
+                figures[name][key]["silence"] = spread(pooled[~inside], apart)
     return figures, used
+
+
+def spread(matching: Float, off: Float) -> dict[str, Any]:
+    """Spread of the cosines and losses of some windows in sync, and how far they lie from windows that are off."""
+    return {
+        "cosine": stability.describe_cosines(matching),
+        "loss": stability.describe_losses(stability.sync_loss(matching)),
+        "separation": stability.separation(matching, off)._asdict(),
+    }
 
 
 def speech(name: str, windows: int, corpus: Path | None) -> NDArray[np.bool_]:
@@ -71,10 +78,7 @@ def summary(matching: list[Float], off: list[Float]) -> dict[str, Any]:
     """
     pooled, apart = np.concatenate(matching), np.concatenate(off)
     losses = stability.sync_loss(pooled)
-    return {
-        "cosine": stability.describe_cosines(pooled),
-        "loss": stability.describe_losses(losses),
-        "separation": stability.separation(pooled, apart)._asdict(),
+    return spread(pooled, apart) | {
         "within_clip_std": float(np.mean([values.std() for values in matching])),
         "between_clips_std": float(np.std([values.mean() for values in matching])),
         "histogram": np.histogram(pooled, BINS)[0],
