@@ -48,6 +48,12 @@ def test_a_run_writes_csv_figure_and_montage_and_tells_what_has_no_score(argumen
         assert picture.std() > 10, "not empty"
 
 
+def test_a_sweep_without_any_score_is_still_written(arguments: list[str], tmp_path: Path) -> None:
+    result = run(app, [*arguments, "--what", "shift_x", "--range", "90,95"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "shift_x.png").stat().st_size > 5000
+
+
 def test_the_table_is_listed_without_a_video() -> None:
     for arguments in (["--list"], ["--what", "list"]):
         result = run(app, ["stress", *arguments], env={"COLUMNS": "200"})

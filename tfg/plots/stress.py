@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from tfg.clip import Clip, Frames
 from tfg.crops import face_crops_syncnet, mouth_crops
@@ -34,8 +34,9 @@ def sweep(result: SweepResult) -> Figure:
             colour = COLOURS[number % len(COLOURS)]
             cosines = result.cosines(expert)
             known = ~np.isnan(cosines).all(axis=1)
-            low, high = np.nanquantile(cosines[known], [0.1, 0.9], axis=1)
-            similarity.fill_between(x[known], low, high, color=colour, alpha=0.15, lw=0)
+            if known.any():
+                low, high = np.nanquantile(cosines[known], [0.1, 0.9], axis=1)
+                similarity.fill_between(x[known], low, high, color=colour, alpha=0.15, lw=0)
             similarity.plot(x, result.figure(expert, "cosine"), color=colour, marker="o", ms=3, label=expert)
             similarity.plot(x, result.figure(expert, "chance"), color=colour, ls="--", lw=1)
             width = max(1, 4 - 3 * number)  # lines that coincide are both seen
@@ -88,7 +89,7 @@ def _twin_axes(ax: Any, result: SweepResult) -> None:
 
 
 def montage(clips: Sequence[Clip], track: FaceTrack, labels: Sequence[str], number: int | None = None) -> Figure:
-    """What the experts are shown: a frame of each clip, and below it the face crop and the mouth crop of ``track``.
+    """What the experts are shown: a frame of each clip with the box of ``track``, its face crop and its mouth crop.
 
     :param clips: the same clip perturbed in different ways; ``labels`` says how, one text each.
     :param track: of the unperturbed clip, so the crops are those of frozen alignment.
@@ -96,10 +97,11 @@ def montage(clips: Sequence[Clip], track: FaceTrack, labels: Sequence[str], numb
     """
     if number is None:
         number = track.start + int(track.mouth_opening.argmax())
+    x0, y0, x1, y1 = track.boxes[number - track.start]
     with figure(3, len(clips), size=(1.7 * len(clips), 5), squeeze=False, height_ratios=(1, 1, 1)) as (fig, axes):
         for column, (clip, label) in enumerate(zip(clips, labels, strict=True)):
             rows = (
-                _with_box(clip, track, number),
+                clip.frames[number],
                 face_crops_syncnet(clip, track, 112)[number - track.start],
                 mouth_crops(clip, track)[number - track.start],
             )
@@ -107,6 +109,7 @@ def montage(clips: Sequence[Clip], track: FaceTrack, labels: Sequence[str], numb
                 ax.imshow(picture, cmap="gray" if picture.ndim == 2 else None, vmin=0, vmax=255)
                 image_axes(ax, "")
             axes[0, column].set_title(label, fontsize=9)
+            axes[0, column].add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color="yellow", lw=1))
         for ax, text in zip(
             axes[:, 0], (f"frame {number}", "face crop\n(SyncNet)", "mouth crop\n(AV-HuBERT)"), strict=True
         ):
@@ -146,10 +149,3 @@ def panel(result: SweepResult, index: int, height: int, width: int = 400) -> tup
         picture = np.asarray(fig.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
         left, bottom, right, top = curve.get_window_extent().extents
     return picture, (round(left), round(height - top), round(right), round(height - bottom))
-
-
-def _with_box(clip: Clip, track: FaceTrack, number: int) -> np.ndarray:
-    """A frame with the tracked face's box."""
-    x0, y0, x1, y1 = track.boxes[number - track.start].round().astype(int).tolist()
-    thick = max(1, clip.width // 150)
-    return cv2.rectangle(clip.frames[number].copy(), (x0, y0), (x1, y1), (255, 255, 0), thick)
