@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tfg.studies import context, fig1, fig5, gradients, judge, variants
+from tfg.studies import context, fig1, fig5, from_scratch, gradients, hiding, judge, mouths, variants
 from tfg.studies.setup import Setup
 
 Study = Callable[[Setup], tuple[dict[str, Any], dict[str, int]]]
@@ -20,11 +20,14 @@ STUDIES: Mapping[str, Study] = {
     "context": context.measure,
     "gradients": gradients.measure,
     "variants": variants.measure,
+    "from_scratch": from_scratch.measure,
     "fig5_judge": judge.fig5_judge,
     "offsets": judge.offsets,
     "layers": judge.layers,
     "doubt": judge.doubt,
     "adthqa_stress": judge.adthqa_stress,
+    "hiding": hiding.measure,
+    "mouths": mouths.measure,
 }
 
 __all__ = ["STUDIES", "Setup", "Study"]
