@@ -39,7 +39,7 @@ def judge_under_shift(
             for ax, keys in ((left, ("avs_u",)), (twin, ("lse_c", "lse_d")), (right, ("avs_m", "avs_v", "avs_u"))):
                 for key in keys:
                     _curve(ax, values, np.asarray(scores[key], float), key, chance[key])
-            left.set(title=f"(c) AVS_u and LSE: {name}", ylabel="AVS_u", ylim=(0, 1))
+            left.set(title=f"(c) AVS_u and LSE: {name}", ylabel="AVS_u", ylim=(min(0.0, left.get_ylim()[0]), 1))
             twin.set(ylabel="LSE-C, LSE-D", ylim=(0, None))
             right.set(title=f"(d) the three AVS: {name}", ylabel="AVS", ylim=(min(0.0, right.get_ylim()[0]), 1.03))
         for ax in axes[-1]:
