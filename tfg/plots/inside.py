@@ -69,10 +69,9 @@ def first_layer(frames: Float, filters: Mapping[str, Float], maps: Mapping[str, 
             row[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8)
         for j in range(taps):
             axes[1, j].set_title(f"{j - taps // 2:+d}" if j != taps // 2 else "0", loc="center", fontsize=8)
-        axes[0, 0].text(0, 0.5, "filters, from frame\nt − 2 to t + 2", va="center", transform=axes[0, 0].transAxes)
-        for text in axes[0, 0].texts:
-            text.set_in_layout(False)  # it may run over its neighbours, which are empty
-        fig.suptitle("What the first layer makes of frames", x=0.01, ha="left", fontsize=11)
+        fig.suptitle(
+            "Filters from frame t − 2 to t + 2 (left), and their answers (right)", x=0.01, ha="left", fontsize=11
+        )
     return fig
 
 
