@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfg.experts.avhubert import AVHubert, PositionConv, SelfAttention, at_least_float32
+from tfg.experts.batch_norm import fold_batch_norm
 from tfg.experts.resnet import ResidualBlock
 
 
@@ -113,18 +114,6 @@ def freeze(model: AVHubert) -> AVHubert:
     resnet.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frozen.encoder.pos_conv[0] = FrozenPositionConv(position)
     return frozen.requires_grad_(False)
-
-
-@torch.no_grad()
-def fold_batch_norm(conv: nn.Module, norm: nn.Module) -> None:
-    """Put ``norm``, as it acts in evaluation, into the weight and bias of the convolution before it, in place."""
-    assert isinstance(conv, (nn.Conv2d, nn.Conv3d))
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    conv.weight = nn.Parameter(conv.weight * scale.view(-1, *[1] * (conv.weight.ndim - 1)))
-    conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
 
 
 def _fold_block(block: ResidualBlock) -> None:

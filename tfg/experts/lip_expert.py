@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from tfg.errors import CheckpointError, FeatureError
 from tfg.experts.checkpoints import load_strict
-from tfg.experts.syncnet import WINDOW, fold_batch_norm
+from tfg.experts.syncnet import WINDOW, freeze_stream
 
 FACE_SIZE = 96
 BANDS, COLUMNS = 80, 16  # mel bands, columns of one window: 80 a second over 0.2 s
@@ -180,6 +180,6 @@ class LipExpert(nn.Module):
         if not self.frozen:
             for module in frozen.modules():
                 if isinstance(module, Block):
-                    fold_batch_norm(module.conv_block)
+                    freeze_stream(module.conv_block)
         frozen.frozen = True
         return frozen.requires_grad_(False)

@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
 from tfg.audio import SAMPLES_PER_FRAME, mfcc
 from tfg.errors import CheckpointError, FeatureError
+from tfg.experts.batch_norm import fold_batch_norm
 from tfg.experts.checkpoints import load_strict
 
 WINDOW = 5  # video frames in one lip window
@@ -292,30 +292,25 @@ class SyncNet(nn.Module):
         frozen = copy.deepcopy(self).eval()
         if not self.frozen:
             for stream in (frozen.netcnnaud, frozen.netfcaud, frozen.netcnnlip, frozen.netfclip):
-                fold_batch_norm(stream)
+                freeze_stream(stream)
         frozen.frozen = True
         return frozen.requires_grad_(False)
 
 
 @torch.no_grad()
-def fold_batch_norm(stream: nn.Sequential) -> None:
-    """Put each batch norm's affine map into the layer before it, in place; window convolutions become 2-D ones."""
+def freeze_stream(stream: nn.Sequential) -> None:
+    """Fold each batch norm into the layer before it, in place; window convolutions become 2-D ones."""
     for i, (layer, norm) in enumerate(itertools.pairwise(stream)):
         if not isinstance(norm, nn.BatchNorm2d | nn.BatchNorm1d):
             continue
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
-        if isinstance(layer, nn.Linear):
-            layer.weight, layer.bias = fuse_linear_bn_weights(layer.weight, layer.bias, *statistics)
-        elif isinstance(layer, nn.Conv2d | _WindowConv):
-            weight, bias = fuse_conv_bn_weights(layer.weight, layer.bias, *statistics)
-            if isinstance(layer, _WindowConv):
-                weight = nn.Parameter(weight.flatten(1, 2))
-                layer = nn.Conv2d(weight.shape[1], weight.shape[0], layer.kernel_size[1:], **layer.planar)  # type: ignore[arg-type]
-            layer.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
-            layer.bias = bias
-            stream[i] = layer
+        fold_batch_norm(layer, norm)
+        if isinstance(layer, _WindowConv):
+            weight = layer.weight.flatten(1, 2)
+            planar = nn.Conv2d(weight.shape[1], weight.shape[0], layer.kernel_size[1:], **layer.planar)  # type: ignore[arg-type]
+            planar.weight, planar.bias = nn.Parameter(weight), layer.bias
+            stream[i] = layer = planar
+        if isinstance(layer, nn.Conv2d):
+            layer.weight = nn.Parameter(layer.weight.contiguous(memory_format=torch.channels_last))
         stream[i + 1] = nn.Identity()
     for i, (layer, pool) in enumerate(itertools.pairwise(stream)):
         if isinstance(layer, nn.ReLU) and isinstance(pool, nn.MaxPool2d):
