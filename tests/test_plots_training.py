@@ -111,8 +111,9 @@ def test_shortcut_bars_are_the_aucs() -> None:
 def test_learning_curves_mark_the_phases_and_show_further_folders() -> None:
     common = {"loss": 1.0, "auc_5": 0.7, "auc_2": 0.6, "cosine": 0.5, "cosine_chance": 0.2, "new/auc_5": 0.55}
     curve = [{**common, "steps": 10.0 * i, "phase": float(i > 2)} for i in range(1, 5)]
+    del curve[0]["new/auc_5"]  # a folder that was not measured from the beginning
     loss, auc, _ = training.learning_curves({"run": curve}).axes
-    assert drawn(auc, "new").tolist() == [0.55] * 4
+    np.testing.assert_equal(drawn(auc, "new"), [np.nan, 0.55, 0.55, 0.55])
     dashed = [line.get_xdata()[0] for line in loss.lines if line.get_linestyle() == "--"]
     assert dashed == [20.0]
 

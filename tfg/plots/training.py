@@ -248,7 +248,8 @@ def learning_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figu
     with figure(len(curves), 3, size=(9.6, 2.6 * len(curves) + 0.3), squeeze=False) as (fig, axes):
         for row, (name, curve) in zip(axes, curves.items(), strict=True):
             steps = [point["steps"] for point in curve]
-            further = sorted(key for key in curve[0] if key.endswith("/auc_5"))  # folders measured on the way
+            # folders measured on the way, perhaps not from the beginning
+            further = sorted({key for point in curve for key in point if key.endswith("/auc_5")})
             watched = {
                 key: (key.removesuffix("/auc_5"), colour) for key, colour in zip(further, COLOURS[4:], strict=False)
             }
@@ -259,7 +260,9 @@ def learning_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figu
             )
             for ax, (title, drawn) in zip(row, lines, strict=True):
                 for key, (label, colour) in drawn.items():
-                    ax.plot(steps, [point[key] for point in curve], marker=".", ms=4, color=colour, label=label)
+                    ax.plot(
+                        steps, [point.get(key, np.nan) for point in curve], marker=".", ms=4, color=colour, label=label
+                    )
                 for before, after in itertools.pairwise(curve):
                     if _part(before) != _part(after):
                         ax.axvline(before["steps"], color="black", lw=0.8, ls="--", alpha=0.5)
