@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from tfg import stability
 from tfg.errors import DataError
@@ -50,12 +51,23 @@ def checkpoints(folder: Path | None) -> dict[str, Path]:
 
 
 def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
-    """All variants that are there; see :func:`compare`."""
+    """All variants that are there, finished or not; see :func:`compare` and :func:`training`."""
+    files = checkpoints(setup.checkpoints)
     experts: dict[str, Expert] = {}
-    for name, path in checkpoints(setup.checkpoints).items():
+    for name, path in files.items():
         experts[name] = load_expert(path)
         experts[name].name = name
-    return compare(setup, experts)
+    figures, used = compare(setup, experts)
+    for name, path in files.items():
+        figures[name]["training"] = training(path)
+    return figures, used
+
+
+def training(path: Path) -> dict[str, Any]:
+    """How far a run has come: ``checkpoint`` (its file), ``step``, and the steps ``planned`` (of each phase)."""
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    planned = state["recipe"]["recipe"]["steps"]
+    return {"checkpoint": path.name, "step": state["step"], "planned": planned}
 
 
 def compare(setup: Setup, experts: Mapping[str, Expert]) -> tuple[dict[str, Any], dict[str, int]]:
