@@ -19,7 +19,7 @@ from tfg import results
 from tfg.errors import DataError, TfgError
 from tfg.experts.checkpoints import file_sha256
 from tfg.experts.registry import get_weights
-from tfg.studies import STUDIES, Setup
+from tfg.studies import STUDIES, WITHOUT_EXPERTS, Setup
 from tfg.studies.setup import AVHUBERT, SYNCNET
 from tfg.studies.variants import checkpoints
 
@@ -75,6 +75,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _weights(name: str, setup: Setup) -> dict[str, str]:
+    if name in WITHOUT_EXPERTS:
+        return {}
     if name == "variants":
         files = checkpoints(setup.checkpoints)
     else:

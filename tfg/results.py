@@ -9,7 +9,7 @@ device      processor, threads, torch
 date        of the run, ISO 8601
 data        name of each data set -> number of clips
 seed        of everything random
-weights     name of each expert -> SHA-256 of its weights
+weights     name of each expert that was used -> SHA-256 of its weights
 ==========  ========================================================================================
 """
 
@@ -94,7 +94,8 @@ def source(path: str | os.PathLike[str]) -> str:
     made = read(path)["provenance"]
     data = ", ".join(f"{name} ({clips} clips)" for name, clips in made["data"].items())
     experts = ", ".join(f"{name} {digest[:8]}" for name, digest in made["weights"].items())
-    return f"{Path(path).name}: measured {made['date'][:10]} on {data}; weights {experts}; by: {made['command']}"
+    weights = f"weights {experts}; " if experts else ""
+    return f"{Path(path).name}: measured {made['date'][:10]} on {data}; {weights}by: {made['command']}"
 
 
 def code_commit() -> str:

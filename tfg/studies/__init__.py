@@ -30,4 +30,7 @@ STUDIES: Mapping[str, Study] = {
     "mouths": mouths.measure,
 }
 
-__all__ = ["STUDIES", "Setup", "Study"]
+#: studies that train networks of their own, or none: their figures do not change with the shipped weights
+WITHOUT_EXPERTS = frozenset({"from_scratch", "hiding", "mouths"})
+
+__all__ = ["STUDIES", "WITHOUT_EXPERTS", "Setup", "Study"]
