@@ -28,7 +28,7 @@ from tfg.errors import DataError
 
 @pytest.fixture(scope="module")
 def speech() -> Speech:
-    """"Bob": /b/, a wide vowel, /b/."""
+    """ "Bob": /b/, a wide vowel, /b/."""
     return studio.speech("ada-boat").cut(4, 14)
 
 
@@ -122,9 +122,7 @@ def test_the_blend_lies_between_the_targets(reach: float, channel: str) -> None:
     assert shared.dominance.shape == (60, len(shared.labels))
     assert shared.blend.min() >= shared.target.min() - 1e-9
     assert shared.blend.max() <= shared.target.max() + 1e-9
-    np.testing.assert_array_equal(
-        articulate(phones, times, reach=reach)[:, CHANNELS.index(channel)], shared.blend
-    )
+    np.testing.assert_array_equal(articulate(phones, times, reach=reach)[:, CHANNELS.index(channel)], shared.blend)
 
 
 def test_a_short_reach_leaves_each_phone_alone_and_a_long_one_mixes_all() -> None:

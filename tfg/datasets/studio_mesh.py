@@ -123,9 +123,7 @@ def loop_subdivision(triangles: np.ndarray, n: int) -> tuple[sparse.csr_matrix, 
     m = len(triangles)
     ab, bc, ca = edge_of[:m] + n, edge_of[m : 2 * m] + n, edge_of[2 * m :] + n
     a, b, c = triangles.T
-    finer = np.concatenate(
-        [np.stack(t, axis=1) for t in ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))]
-    )
+    finer = np.concatenate([np.stack(t, axis=1) for t in ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))])
     return matrix, finer
 
 

@@ -111,9 +111,7 @@ def body_parts(identity: StudioIdentity, face: np.ndarray, eye_centres: np.ndarr
         polar, turn = _grid(np.linspace(0, 1.45, 22), np.linspace(0, 2 * np.pi, 32, endpoint=False))
         cornea = 0.07 * np.exp(-((polar / 0.30) ** 2))
         r = EYE_RADIUS + cornea - 0.02
-        ball = np.stack(
-            [r * np.sin(polar) * np.cos(turn), r * np.sin(polar) * np.sin(turn), r * np.cos(polar)], 1
-        )
+        ball = np.stack([r * np.sin(polar) * np.cos(turn), r * np.sin(polar) * np.sin(turn), r * np.cos(polar)], 1)
         tri = grid_triangles(22, 32, wrap=True)
         flat = np.stack([polar * np.cos(turn), polar * np.sin(turn)], 1)
         parts.append(Part.make(name, EYE, ball + centre, tri, flat))

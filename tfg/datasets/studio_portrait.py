@@ -57,9 +57,7 @@ class Portrait:
         triangles = template.triangles
         ring = np.arange(len(mesh.OVAL)) + mesh.N_FACE
         nxt, ring_nxt = np.roll(mesh.OVAL, -1), np.roll(ring, -1)
-        triangles = np.concatenate(
-            [triangles, np.stack([mesh.OVAL, nxt, ring], 1), np.stack([nxt, ring_nxt, ring], 1)]
-        )
+        triangles = np.concatenate([triangles, np.stack([mesh.OVAL, nxt, ring], 1), np.stack([nxt, ring_nxt, ring], 1)])
         first, triangles = mesh.loop_subdivision(triangles, mesh.N_FACE + len(ring))
         second, self._triangles = mesh.loop_subdivision(triangles, first.shape[0])
         self._matrix = second @ first
@@ -85,9 +83,7 @@ class Portrait:
 
     def _frame(self, a: np.ndarray, motion: Motion, t: int, light: Light) -> tuple[np.ndarray, float]:
         blink = float(motion.blink[t]) * 0.9 - 0.10  # deform() lowers the lids a little at rest: the photo has that
-        face, opening = deform(
-            self._rest, a, blink=blink, brow=float(motion.brow[t]) * 0.7, gaze_up=0.0, gain=0.9
-        )
+        face, opening = deform(self._rest, a, blink=blink, brow=float(motion.brow[t]) * 0.7, gaze_up=0.0, gain=0.9)
         size = SIZE * SUPER
         moved = np.concatenate([self._to_photo(face)[:, :2], self._border])
         place = (self._matrix @ moved) * SUPER

@@ -36,7 +36,6 @@ class Voice:
     stretch: float = 1.0
     size: float = 1.0
 
-
     def __str__(self) -> str:
         return f"flite {self.voice}, stretch {self.stretch:g}, size {self.size:g}"
 
