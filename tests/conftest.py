@@ -16,7 +16,7 @@ def _data_root() -> Path:
     path = Path(root)
     if not path.is_dir():
         pytest.skip(f"TFG_DATA={root} is not a folder")
-    return path
+    return path.resolve()  # tests link to clips from other folders
 
 
 @pytest.fixture(scope="session")
