@@ -40,7 +40,7 @@ from torch import Tensor, nn
 
 from tfg.errors import CheckpointError, FeatureError
 from tfg.experts.checkpoints import Checkpoint, load_strict, read_checkpoint
-from tfg.experts.expert import _device, _find
+from tfg.experts.expert import find_weights, torch_device
 from tfg.experts.lip_expert import BANDS, COLUMNS
 from tfg.generator_inputs import check_generator_inputs, mask_lower_half
 from tfg.wav2lip import Wav2LipGenerator
@@ -341,9 +341,9 @@ def load_generator(name_or_path: str | Path, device: str = "cpu") -> Generator |
     :raises CheckpointError: the file cannot be read, or is not of a generator.
     :raises FeatureError: no such device.
     """
-    path, _ = _find(name_or_path)
+    path, _ = find_weights(name_or_path)
     checkpoint = read_checkpoint(path)
-    where = _device(device)
+    where = torch_device(device)
     if checkpoint.kind == "wav2lip":
         released = Wav2LipGenerator()
         released.load_official(checkpoint.state_dict)

@@ -276,10 +276,10 @@ def load_expert(
     :raises CheckpointError: the file cannot be read, or is of neither architecture.
     :raises FeatureError: no such device, or a layer that the network does not have.
     """
-    path, name = _find(name_or_path)
+    path, name = find_weights(name_or_path)
     checkpoint = read_checkpoint(path)
     provenance = {"weights": path.name, "sha256": checkpoint.sha256}
-    where = _device(device)
+    where = torch_device(device)
     if checkpoint.kind == "avhubert":
         config = _avhubert_config(checkpoint)
         if layer is not None and not 1 <= layer <= config.layers:
@@ -298,7 +298,7 @@ def load_expert(
     )
 
 
-def _find(name_or_path: str | Path) -> tuple[Path, str]:
+def find_weights(name_or_path: str | Path) -> tuple[Path, str]:
     """The weights' file, and the expert's name in results."""
     path = Path(name_or_path)
     if path.is_dir():
@@ -311,7 +311,7 @@ def _find(name_or_path: str | Path) -> tuple[Path, str]:
     return path, path.stem
 
 
-def _device(name: str) -> torch.device:
+def torch_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
