@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from tfg.clip import Clip
-from tfg.crops import MEAN_FACE, mouth_crops_torch, mouth_transforms, wav2lip_boxes
+from tfg.crops import MEAN_FACE, generator_boxes, mouth_crops_torch, mouth_transforms
 from tfg.experts.avhubert import AVHubert, AVHubertConfig
 from tfg.experts.expert import AVHubertExpert
 from tfg.faces import FaceTrack
@@ -64,7 +64,7 @@ def passes(args: argparse.Namespace) -> tuple[dict[str, Pass], Tensor]:
     target = loss.prepare(clip, track)
     starts = [round(i) for i in np.linspace(0, args.frames - args.k, args.windows + 2)[1:-1]]
     pictures = torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255
-    boxes, transforms = torch.from_numpy(wav2lip_boxes(track)), torch.from_numpy(mouth_transforms(track))
+    boxes, transforms = torch.from_numpy(generator_boxes(track)), torch.from_numpy(mouth_transforms(track))
 
     def cached(faces: Tensor) -> Tensor:
         return loss(faces[None], target, [starts]).loss

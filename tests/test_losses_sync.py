@@ -18,12 +18,12 @@ import tfg
 from tfg.audio import log_mel, mfcc, stacked_filterbank
 from tfg.clip import Clip
 from tfg.crops import (
+    face_crops,
     face_crops_syncnet,
-    face_crops_wav2lip,
     face_transforms_syncnet,
+    generator_boxes,
     mouth_crops_torch,
     mouth_transforms,
-    wav2lip_boxes,
 )  # fmt: skip
 from tfg.datasets import studio
 from tfg.errors import LossError
@@ -67,7 +67,7 @@ def expert(dtype: torch.dtype = torch.float64, layer: int | None = None) -> AVHu
 def composed(video: Clip, face: FaceTrack, windows: Tensor, starts: Sequence[int]) -> Tensor:
     """The definition: every frame of the track, generated faces pasted in; ``(T, 3, H, W)``."""
     frames = torch.from_numpy(video.frames[face.start : face.stop]).permute(0, 3, 1, 2).to(windows.dtype) / 255
-    boxes = torch.from_numpy(wav2lip_boxes(face))
+    boxes = torch.from_numpy(generator_boxes(face))
     parts = list(frames)
     for window, start in zip(windows, starts, strict=True):
         here = slice(start, start + len(window))
@@ -201,7 +201,7 @@ def test_trained_expert_prefers_the_right_faces() -> None:
     face = tfg.track_face(video)
     loss = AVHubertSyncLoss(tfg.load_expert("avhubert-mini"))  # type: ignore[arg-type]
     target = loss.prepare(video, face)
-    own = torch.from_numpy(face_crops_wav2lip(video, face)).permute(0, 3, 1, 2).float() / 255
+    own = torch.from_numpy(face_crops(video, face, generator_boxes(face))).permute(0, 3, 1, 2).float() / 255
     starts = [10, 25, 40]
     right = loss(torch.stack([own[s : s + 5] for s in starts]), target, starts)
     wrong = loss(torch.stack([own[s + 12 : s + 17] for s in starts]), target, starts)
@@ -251,11 +251,11 @@ def test_pasting_what_was_cropped_changes_little() -> None:
     """The generator's square and the box it is pasted into are the same place."""
     video = studio.read("ada-boat").trim(0, 3)
     face = tfg.track_face(video)
-    cut = torch.from_numpy(face_crops_wav2lip(video, face, 128)).permute(0, 3, 1, 2).double() / 255
+    cut = torch.from_numpy(face_crops(video, face, generator_boxes(face), 128)).permute(0, 3, 1, 2).double() / 255
     frames = torch.from_numpy(video.frames).permute(0, 3, 1, 2).double() / 255
-    pasted = paste_faces(frames, cut, torch.from_numpy(wav2lip_boxes(face)))
+    pasted = paste_faces(frames, cut, torch.from_numpy(generator_boxes(face)))
     assert float((pasted - frames).abs().mean()) < 0.004  # one grey level
-    shifted = paste_faces(frames, cut, torch.from_numpy(wav2lip_boxes(face)) + torch.tensor([2, 0, 2, 0]))
+    shifted = paste_faces(frames, cut, torch.from_numpy(generator_boxes(face)) + torch.tensor([2, 0, 2, 0]))
     assert float((shifted - frames).abs().mean()) > 2 * float((pasted - frames).abs().mean())
 
 

@@ -17,6 +17,7 @@ TALKER = "s1"  # the talker whom the mini experts are trained on; all others are
 EVALUATE_ON = ["grid-s1-val", "grid-unseen", "studio-val", "studio-test"]
 
 Out = Annotated[Path, typer.Argument(help="Folder that receives the prepared folders, one per corpus and part.")]
+For = Annotated[str, typer.Option("--for", help="experts: crops and features; generator: the video around the face.")]
 Workers = Annotated[int | None, typer.Option(help="Processes; by default one per core.")]
 Recipe = Annotated[str, typer.Argument(help="Name of a packaged recipe, or path of a TOML file.")]
 Data = Annotated[Path, typer.Option(help="Folder that holds the prepared folders named in the recipe.")]
@@ -29,6 +30,7 @@ def prepare_grid(
     out: Out,
     corpus: Annotated[Path | None, typer.Option(help="The corpus; by default $TFG_DATA/grid.")] = None,
     workers: Workers = None,
+    layout: For = "experts",
 ) -> None:
     """Prepare GRID: OUT/grid-s1-train, OUT/grid-s1-val (every 20th clip), OUT/grid-unseen (every other talker)."""
     from tfg.datasets import grid
@@ -36,21 +38,22 @@ def prepare_grid(
 
     talker = grid.clips(TALKER, corpus)
     unseen = [clip for name in grid.speakers(corpus) if name != TALKER for clip in grid.clips(name, corpus)]
-    _prepare(out / f"grid-{TALKER}-val", [Source.file(c.path, c.name) for c in grid.split(talker, "val")], workers)
-    _prepare(out / f"grid-{TALKER}-train", [Source.file(c.path, c.name) for c in grid.split(talker, "train")], workers)
+    for part in ("val", "train"):
+        sources = [Source.file(clip.path, clip.name) for clip in grid.split(talker, part)]  # type: ignore[arg-type]
+        _prepare(out / f"grid-{TALKER}-{part}", sources, workers, layout)
     if unseen:
-        _prepare(out / "grid-unseen", [Source.file(clip.path, clip.name) for clip in unseen], workers)
+        _prepare(out / "grid-unseen", [Source.file(clip.path, clip.name) for clip in unseen], workers, layout)
 
 
 @prepare_app.command("studio")
-def prepare_studio(out: Out, workers: Workers = None) -> None:
+def prepare_studio(out: Out, workers: Workers = None, layout: For = "experts") -> None:
     """Prepare the embedded studio clips: OUT/studio-train, OUT/studio-val, OUT/studio-test (unseen talkers)."""
     from tfg.datasets import studio
     from tfg.datasets.prepare import Source
 
     for part in studio.SPLITS:
         sources = [Source.file(studio.path(name), f"studio-{name}") for name in studio.names(part)]
-        _prepare(out / f"studio-{part}", sources, workers)
+        _prepare(out / f"studio-{part}", sources, workers, layout)
 
 
 @prepare_app.command("crowd")
@@ -59,6 +62,7 @@ def prepare_crowd(
     count: Annotated[int, typer.Option(help="Clips to render.", min=1)] = 201,
     seed: Annotated[int, typer.Option(help="Another seed gives another crowd.")] = 0,
     workers: Workers = None,
+    layout: For = "experts",
 ) -> None:
     """Render further talkers for training and prepare them: OUT/studio-crowd. Needs flite."""
     from functools import partial
@@ -67,13 +71,17 @@ def prepare_crowd(
     from tfg.datasets.prepare import Source
 
     sources = [Source(partial(studio_crowd.make, i, seed), f"crowd{seed}-{i:04d}") for i in range(count)]
-    _prepare(out / "studio-crowd", sources, workers)
+    _prepare(out / "studio-crowd", sources, workers, layout)
 
 
-def _prepare(folder: Path, sources: list[Source], workers: int | None) -> None:
-    from tfg.datasets.prepare import prepare
+def _prepare(folder: Path, sources: list[Source], workers: int | None, layout: str) -> None:
+    from typing import get_args
 
-    rejected = prepare(sources, folder, workers)
+    from tfg.datasets.prepare import Layout, prepare
+
+    if layout not in get_args(Layout):
+        raise typer.BadParameter(f"{layout!r}; expected one of {', '.join(get_args(Layout))}", param_hint="--for")
+    rejected = prepare(sources, folder, workers, layout)  # type: ignore[arg-type]
     typer.echo(f"{folder}: {len(sources) - len(rejected)} of {len(sources)} clips prepared")
     for name, reason in sorted(rejected.items()):
         typer.echo(f"left out: {name}: {reason}", err=True)

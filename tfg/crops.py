@@ -6,6 +6,7 @@ crop                      for                            geometry
 ``mouth_crops``           AV-HuBERT                      mouth, rotated and scaled to the mean face, 96 x 96 grey
 ``face_crops_syncnet``    SyncNet                        square of 2.8 half-sides, shifted down, not aligned
 ``face_crops_wav2lip``    Wav2Lip and its expert         the face's box, not aligned
+``face_crops``            our generator                  upright square placed by eyes and nose (`generator_boxes`)
 ========================  =============================  ========================================================
 
 The mouth crop's transforms are known before a frame is generated (they come from the target clip), so a sync loss can
@@ -34,6 +35,9 @@ STABLE_POINTS = (33, 36, 39, 42, 45)
 #: Where AV-HuBERT's preparation puts them, in a 256 x 256 image (x, y).
 MEAN_FACE = np.array([(128.87, 137.30), (92.52, 94.37), (112.77, 94.94), (145.53, 94.53), (166.68, 93.57)])
 MOUTH = slice(48, 68)
+
+#: The generator's square in the same image: its centre, and its side.
+SQUARE_CENTRE, SQUARE_SIDE = np.array([129.5, 134.0]), 160.0
 
 CANVAS, MOUTH_CROP, MOUTH_INPUT = 256, 96, 88
 SMOOTHING = 12  # frames over which landmarks are averaged before the transform is estimated
@@ -155,7 +159,7 @@ def face_crops_wav2lip(video: VideoSource, track: FaceTrack, size: int = 96) -> 
     Source: Wav2Lip's inference (pads 0, 10, 0, 0). Its smoothing looks forward and truncates; ours is centred. The
     peer's 10 pixels are kept relative to a face 200 pixels high, so that they mean the same at any resolution.
     """
-    return _square_crops(video, track, box_transforms(wav2lip_boxes(track), size), size, outside=0)
+    return face_crops(video, track, wav2lip_boxes(track), size)
 
 
 def wav2lip_boxes(track: FaceTrack) -> Float64:
@@ -164,6 +168,38 @@ def wav2lip_boxes(track: FaceTrack) -> Float64:
     boxes = uniform_filter1d(track.boxes.astype(np.float64), 5, axis=0, mode="nearest")
     boxes[:, 3] += 0.05 * (boxes[:, 3] - boxes[:, 1])
     return boxes
+
+
+def generator_boxes(track: FaceTrack) -> Float64:
+    """Where our generator's square lies in each frame: upright, placed and sized by eyes and nose base alone.
+
+    In the mean face (:data:`MEAN_FACE`) it is centred just above the nose base and reaches from the hairline to below
+    the chin of a mouth that is wide open, so the hidden lower half begins above the upper lip.
+
+    :returns: ``float64 (T, 4)``, x0, y0, x1, y1 in pixel areas; squares, which may leave the frame.
+
+    Why not the face's box, as Wav2Lip does: its lower edge is the chin, so the crop, the mask and the pose reference
+    stretch with the jaw. The answer to "how open is the mouth?" is then in the geometry of what the generator is
+    shown, and at inference it is the answer of the old video.
+    """
+    stable = track.landmarks[:, STABLE_POINTS].astype(np.float64)
+    aligned = similarity_transform(stable, MEAN_FACE)
+    inverse = np.linalg.inv(aligned[:, :, :2])
+    centres = (inverse @ (SQUARE_CENTRE - aligned[:, :, 2])[..., None]).squeeze(-1)
+    half = SQUARE_SIDE / 2 / np.sqrt(np.abs(np.linalg.det(aligned[:, :, :2])))
+    centres = uniform_filter1d(centres, 5, axis=0, mode="nearest")
+    half = uniform_filter1d(half, 25, mode="nearest")[:, None]  # a head comes nearer slowly
+    return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def face_crops(video: VideoSource, track: FaceTrack, boxes: Float64, size: int = 96) -> Frames:
+    """The given box of every frame of a track, stretched to a square.
+
+    :param boxes: ``(T, 4)``: :func:`generator_boxes`, or :func:`wav2lip_boxes`.
+    :returns: ``uint8 (T, size, size, 3)`` RGB; black outside the frame.
+    :raises CropError: the track is not from this video.
+    """
+    return _square_crops(video, track, box_transforms(boxes, size), size, outside=0)
 
 
 def box_transforms(boxes: Float64, size: int) -> Float64:

@@ -34,14 +34,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tfg.crops import generator_boxes
 from tfg.errors import CheckpointError, FeatureError
 from tfg.experts.checkpoints import Checkpoint, load_strict, read_checkpoint
 from tfg.experts.expert import find_weights, torch_device
 from tfg.experts.lip_expert import BANDS, COLUMNS
+from tfg.faces import FaceTrack
 from tfg.generator_inputs import check_generator_inputs, mask_lower_half
 from tfg.wav2lip import Wav2LipGenerator
 
@@ -106,17 +110,16 @@ class GeneratorConfig:
 
     @classmethod
     def mini(cls) -> GeneratorConfig:
-        """96 pixels, for a laptop's CPU: 6.5 million parameters (13 MB in float16), 0.79 GFLOPs a face. On one core
-        with AVX-512: 7 ms to draw a face (four at once), 26 ms to train on one (``benchmarks/generator.py``)."""
+        """96 pixels, for a laptop's CPU: 2.1 million parameters, 4 MB in float16 (``benchmarks/generator.py``)."""
         return cls(
             image_size=96,
-            widths=(16, 32, 64, 96, 160, 256),
-            encoder_blocks=(0, 0, 0, 0, 0, 1),
-            decoder_blocks=(0, 1, 1, 1, 1, 1),
+            widths=(16, 32, 64, 80, 96, 112),
+            encoder_blocks=(0, 0, 0, 0, 0, 0),
+            decoder_blocks=(0, 1, 2, 2, 2, 1),
             identity_scales=4,
-            audio_widths=(16, 32, 64, 96),
+            audio_widths=(16, 32, 48, 64),
             audio_blocks=0,
-            audio_dim=256,
+            audio_dim=128,
         )
 
     @classmethod
@@ -303,6 +306,11 @@ class Generator(nn.Module):
     def image_size(self) -> int:
         """Side ``S`` of the faces."""
         return self.config.image_size
+
+    @staticmethod
+    def boxes(track: FaceTrack) -> NDArray[np.float64]:
+        """Where its squares lie in the frames: :func:`tfg.crops.generator_boxes`."""
+        return generator_boxes(track)
 
     def forward(self, audio: Tensor, identity_reference: Tensor, pose_reference: Tensor) -> Tensor:
         """Draw faces.

@@ -9,11 +9,11 @@ input                             shape                what it is
                                                        (:func:`mask_lower_half`): where the head is, and the light
 ================================  ===================  ==============================================================
 
-Faces are RGB in [0, 1], cut by :func:`tfg.crops.face_crops_wav2lip`. The masking happens inside the generators, so
-that no caller can forget it. Two things must not tell the generator which lips to draw: the pose reference, hence the
-mask; and the identity reference, hence another moment than the target's (:func:`draw_identity_frames` in training,
-:func:`steady_identity_frames` afterwards). Wav2Lip's inference gives the target frame itself as reference: silence
-then copies the lips that were there.
+Faces are RGB in [0, 1], cut by :func:`tfg.crops.face_crops` at the boxes that the generator asks for. The masking
+happens inside the generators, so that no caller can forget it. Two things must not tell the generator which lips to
+draw: the pose reference, hence the mask; and the identity reference, hence another moment than the target's
+(:func:`draw_identity_frames` in training, :func:`steady_identity_frames` afterwards). Wav2Lip's inference gives the
+target frame itself as reference: silence then copies the lips that were there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from torch import Tensor
 
 from tfg.audio import log_mel
 from tfg.clip import Frames, VideoSource
-from tfg.crops import face_crops_wav2lip
+from tfg.crops import face_crops
 from tfg.errors import FeatureError
 from tfg.experts.lip_expert import BANDS, COLUMNS
 from tfg.faces import FaceTrack
@@ -47,13 +47,14 @@ class FaceGenerator(Protocol):
     :class:`tfg.wav2lip.Wav2LipGenerator`.
 
     ``image_size``: side ``S`` of its faces. ``audio_start``: where its sound begins, in video frames relative to the
-    frame it draws (:func:`mel_windows`).
+    frame it draws (:func:`mel_windows`). ``boxes``: where its squares lie, ``(T, 4)`` in the frames of a track.
     """
 
     @property
     def image_size(self) -> int: ...
     @property
     def audio_start(self) -> int: ...
+    def boxes(self, track: FaceTrack) -> NDArray[np.float64]: ...
     def __call__(self, audio: Tensor, identity_reference: Tensor, pose_reference: Tensor) -> Tensor: ...
 
 
@@ -208,13 +209,14 @@ class ClipInputs:
     first: int = 0
 
     @classmethod
-    def of(cls, video: VideoSource, track: FaceTrack, size: int) -> ClipInputs:
-        """Crop the faces to ``size`` pixels and analyse the sound.
+    def of(cls, video: VideoSource, track: FaceTrack, generator: FaceGenerator) -> ClipInputs:
+        """Crop the faces as this generator wants them and analyse the sound.
 
         :raises CropError: the track is not from this video.
         :raises FeatureError: a clip of less than 25 ms.
         """
-        return cls(face_crops_wav2lip(video, track, size), log_mel(video.audio), track.start)
+        faces = face_crops(video, track, generator.boxes(track), generator.image_size)
+        return cls(faces, log_mel(video.audio), track.start)
 
     def inputs(self, frames: Integers, identity_frames: Integers, audio_start: int) -> GeneratorInputs:
         """What ``generator(*inputs)`` takes to draw ``frames``.

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tfg.crops import wav2lip_boxes
 from tfg.experts.checkpoints import load_strict
 from tfg.experts.lip_expert import FACE_SIZE, Block, stage
+from tfg.faces import FaceTrack
 from tfg.generator_inputs import check_generator_inputs, mask_lower_half
 
 
@@ -46,6 +50,11 @@ class Wav2LipGenerator(nn.Module):
 
     image_size = FACE_SIZE
     audio_start = 0
+
+    @staticmethod
+    def boxes(track: FaceTrack) -> NDArray[np.float64]:
+        """Where its squares lie in the frames: :func:`tfg.crops.wav2lip_boxes`, which it was trained on."""
+        return wav2lip_boxes(track)
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""Videos to a prepared folder (:mod:`tfg.datasets.prepared`), in parallel, resumable, with a list of what was left out.
+"""Videos to what training reads, in parallel, resumable, with a list of what was left out.
+
+Two layouts: ``"experts"``, the crops and features of both experts (:mod:`tfg.datasets.prepared`), and ``"generator"``,
+the video around the face (:mod:`tfg.datasets.face_clips`).
 
 A file is written under a temporary name and renamed, so an interrupted run can simply be started again; clips that
 cannot be used are listed in ``rejected.csv`` with the reason.
@@ -13,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -22,7 +26,7 @@ from rich.progress import track as progress
 from tfg.audio import mfcc, stacked_filterbank
 from tfg.clip import Clip
 from tfg.crops import face_crops_syncnet, mouth_crops
-from tfg.datasets.prepared import HEADER, LAYOUT, REJECTED
+from tfg.datasets import face_clips, prepared
 from tfg.errors import DataError, TfgError
 from tfg.faces import track_face
 from tfg.media import read_clip
@@ -44,6 +48,10 @@ class Source:
         return cls(partial(read_clip, path), name)
 
 
+Layout = Literal["experts", "generator"]
+_HEADERS = {"experts": (prepared.HEADER, prepared.LAYOUT), "generator": (face_clips.HEADER, face_clips.LAYOUT)}
+
+
 def prepare_clip(clip: Clip) -> dict[str, NDArray[np.generic]]:
     """Track the face of one clip and crop it.
 
@@ -55,13 +63,13 @@ def prepare_clip(clip: Clip) -> dict[str, NDArray[np.generic]]:
         track = track.trimmed()
     return {
         "mouth": mouth_crops(clip, track),
-        "face": face_crops_syncnet(clip, track, size=LAYOUT["face_size"]),
+        "face": face_crops_syncnet(clip, track, size=prepared.LAYOUT["face_size"]),
         "fbank": stacked_filterbank(clip.audio, clip.n_frames),
         "mfcc": mfcc(clip.audio),
     }
 
 
-def _prepare_one(source: Source, folder: Path) -> str | None:
+def _prepare_one(source: Source, folder: Path, layout: Layout) -> str | None:
     """Prepare one clip; the reason is returned when it has to be left out."""
     import cv2
     import torch
@@ -69,7 +77,11 @@ def _prepare_one(source: Source, folder: Path) -> str | None:
     torch.set_num_threads(1)  # one process per core: threads inside would only fight
     cv2.setNumThreads(1)
     try:
-        arrays = prepare_clip(source.read())
+        clip = source.read()
+        if layout == "generator":
+            face_clips.write_face_clip(clip, track_face(clip), folder, source.name)
+            return None
+        arrays = prepare_clip(clip)
     except TfgError as error:
         return str(error)
     target = folder / f"{source.name}.npz"
@@ -80,26 +92,35 @@ def _prepare_one(source: Source, folder: Path) -> str | None:
     return None
 
 
-def prepare(sources: Sequence[Source], folder: Path, workers: int | None = None) -> dict[str, str]:
+def prepare(
+    sources: Sequence[Source], folder: Path, workers: int | None = None, layout: Layout = "experts"
+) -> dict[str, str]:
     """Prepare many videos in parallel; those already there are kept.
 
+    :param layout: who will read them.
     :returns: name -> reason, for the clips that were left out (also in ``folder/rejected.csv``).
     :raises DataError: the folder was prepared by another version of the layout.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    header = folder / HEADER
-    if header.is_file() and json.loads(header.read_text()) != LAYOUT:
-        raise DataError(f"{header} says {header.read_text().strip()}, expected {LAYOUT}: prepare into an empty folder")
-    header.write_text(json.dumps(LAYOUT))
+    name, expected = _HEADERS[layout]
+    other = next((n for n, _ in _HEADERS.values() if n != name and (folder / n).is_file()), None)
+    if other:
+        raise DataError(f"{folder / other} says that this folder has another layout: prepare into an empty folder")
+    header = folder / name
+    if header.is_file() and json.loads(header.read_text()) != expected:
+        raise DataError(
+            f"{header} says {header.read_text().strip()}, expected {expected}: prepare into an empty folder"
+        )
+    header.write_text(json.dumps(expected))
     waiting = [s for s in sources if not (folder / f"{s.name}.npz").is_file()]
     rejected: dict[str, str] = {}
     # joblib starts its processes afresh: one forked from a process whose threads hold a lock would wait for it for ever
-    jobs = (delayed(_prepare_one)(source, folder) for source in waiting)
+    jobs = (delayed(_prepare_one)(source, folder, layout) for source in waiting)
     results = Parallel(workers or os.cpu_count() or 1, return_as="generator")(jobs)
     for source, reason in zip(waiting, progress(results, description="prepare", total=len(waiting)), strict=True):
         if reason:
             rejected[source.name] = reason
-    with (folder / REJECTED).open("w", newline="") as file:
+    with (folder / prepared.REJECTED).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "reason"])
         writer.writerows(sorted(rejected.items()))

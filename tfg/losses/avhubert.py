@@ -30,7 +30,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from tfg.audio import stacked_filterbank
 from tfg.clip import VideoSource
-from tfg.crops import GREY_MEAN, GREY_STD, MOUTH_CROP, MOUTH_INPUT, mouth_transforms, wav2lip_boxes
+from tfg.crops import GREY_MEAN, GREY_STD, MOUTH_CROP, MOUTH_INPUT, generator_boxes, mouth_transforms
 from tfg.errors import LossError
 from tfg.experts.expert import WHOLE, AVHubertExpert, track_audio
 from tfg.experts.resnet import TEMPORAL_CONTEXT, stack_neighbours
@@ -125,9 +125,16 @@ class AVHubertSyncLoss(SyncLoss[AVHubertTarget]):
         model, some = self.expert.model, next(self.expert.model.parameters())
         transforms = mouth_transforms(track)
         transforms[:, :, 2] -= (MOUTH_CROP - MOUTH_INPUT) // 2
+        boxes = generator_boxes(track) if boxes is None else boxes
         with torch.no_grad():
             mouths, whole = Insertion.of(
-                clip, track, wav2lip_boxes(track) if boxes is None else boxes, transforms, MOUTH_INPUT, some, grey=True
+                clip,
+                track,
+                boxes,
+                transforms,
+                MOUTH_INPUT,
+                some,
+                grey=True,
             )
             video = self._read(whole)
             front = self._front(stack_neighbours(video[None]))

@@ -82,7 +82,7 @@ class SyncLoss(ABC, Generic[AnyTarget]):
         :param clip: the target clip, with the sound that its lips should follow.
         :param track: the face; by default the most prominent speaking one.
         :param boxes: ``(T, 4)``, where the generator's square lies in each frame of the track: x0, y0, x1, y1 in
-            pixel areas. By default :func:`tfg.crops.wav2lip_boxes`.
+            pixel areas. By default :func:`tfg.crops.generator_boxes`.
         :returns: the target, on the expert's device; ``.to("cpu")`` keeps many of them out of a GPU's memory. Frames
             of it are counted from ``track.start``.
         :raises NoFaceError: no face in the clip.

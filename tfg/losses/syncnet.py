@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tfg.audio import log_mel, mfcc
 from tfg.clip import VideoSource
-from tfg.crops import OUTSIDE_SYNCNET, face_transforms_syncnet, wav2lip_boxes
+from tfg.crops import OUTSIDE_SYNCNET, face_transforms_syncnet, generator_boxes
 from tfg.errors import LossError
 from tfg.experts.expert import SyncNetExpert, track_audio
 from tfg.experts.lip_expert import FACE_SIZE, LipExpert
@@ -101,7 +101,7 @@ class SyncNetLoss(SyncLoss[SyncNetTarget]):
         sound = self._model.embed_audio(mfcc(audio))
         size = self._model.config.image_size
         transforms = face_transforms_syncnet(track, size)
-        boxes = wav2lip_boxes(track) if boxes is None else boxes
+        boxes = generator_boxes(track) if boxes is None else boxes
         with torch.no_grad():
             crops, _ = Insertion.of(clip, track, boxes, transforms, size, some, outside=OUTSIDE_SYNCNET / 255)
         return SyncNetTarget(torch.from_numpy(sound).to(some), crops, len(track), source)
