@@ -8,10 +8,11 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from tfg.cli_prepare import prepare_app
 from tfg.cli_score import score
 from tfg.cli_stress import stress
 from tfg.cli_studio import studio_app
-from tfg.cli_train import prepare_app, train_app
+from tfg.cli_train import train_app
 from tfg.cli_weights import weights_app
 from tfg.errors import TfgError
 
