@@ -41,4 +41,6 @@ def recognise(state_dict: Mapping[str, Tensor]) -> Architecture | None:
         return Architecture("wav2lip")
     if "features.28.weight" in state_dict and "features.0.weight" in state_dict:
         return Architecture("vgg19")  # for the perceptual loss
+    if "Mixed_7c.branch3x3dbl_3b.conv.weight" in state_dict:
+        return Architecture("inception")  # for FID
     return None

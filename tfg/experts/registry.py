@@ -33,7 +33,7 @@ class Weights:
     """One entry of the registry.
 
     :ivar name: what :func:`get_weights` takes.
-    :ivar kind: ``avhubert``, ``syncnet``, ``lip_expert`` or ``wav2lip`` (a generator).
+    :ivar kind: ``avhubert``, ``syncnet``, ``lip_expert``, ``wav2lip`` (a generator) or ``inception`` (for FID).
     :ivar purpose: what it is for.
     :ivar source: who made it, with the publication.
     :ivar licence: summary; ``licence_url`` has the text.
@@ -175,6 +175,19 @@ _ENTRIES = (
     ),
     _wav2lip("wav2lip", "wav2lip", "a generator to compare with, trained without a GAN", "wav2lip.pth", "Wav2Lip"),
     _wav2lip("wav2lip-gan", "wav2lip", "a generator to compare with, sharper", "wav2lip_gan.pth", "Wav2Lip + GAN"),
+    Weights(
+        name="inception-fid",
+        kind="inception",
+        purpose="FID as it is published: features of Inception v3 in TensorFlow's release of 2015",
+        source="Szegedy et al. (CVPR 2016); converted by Seitzer, https://github.com/mseitzer/pytorch-fid",
+        licence="Apache-2.0, the licence of the code it is released with.",
+        licence_url="https://github.com/mseitzer/pytorch-fid/blob/master/LICENSE",
+        size="95.6 MB",
+        url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+        "pt_inception-2015-12-05-6726825d.pth",
+        sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        sha256_source="published by several independent users of the file, not measured by us",
+    ),
 )
 
 
