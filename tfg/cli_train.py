@@ -50,6 +50,28 @@ def train_contrastive(data: Data, out: Run, recipe: Recipe = "avhubert-contrasti
     typer.echo(f"done: {out}")
 
 
+@train_app.command("generator")
+def train_generator(
+    data: Data,
+    out: Run,
+    recipe: Recipe = "generator-mini",
+    device: Device = "cpu",
+    devices: Annotated[int, typer.Option(help="Processes (GPUs) on this machine; each sees its share.", min=1)] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines, under torchrun.", min=1)] = 1,
+    keep: Annotated[int, typer.Option(help="Prepared clips in memory: 7 MB each for 3 seconds.", min=1)] = 1000,
+    workers: Annotated[int, typer.Option(help="Threads that prepare clips.", min=1)] = 4,
+    save_every: Annotated[int, typer.Option(help="Steps between checkpoints, held-out figures and films.")] = 250,
+) -> None:
+    """Train a generator on face clips (tfg prepare ... --for generator)."""
+    from tfg.training import generator
+    from tfg.training.generator_recipe import GeneratorRecipe
+    from tfg.training.recipe import read_recipe
+
+    found = read_recipe(recipe, GeneratorRecipe)
+    generator.train(found, data, out, device, devices, nodes, keep, workers, save_every)
+    typer.echo(f"done: {out}")
+
+
 @train_app.command("publish")
 def train_publish(
     kind: Annotated[str, typer.Argument(help="avhubert or syncnet.")],

@@ -80,14 +80,16 @@ def mask_lower_half(faces: Tensor) -> Tensor:
     return F.pad(faces[..., : size // 2, :], (0, 0, 0, size - size // 2))
 
 
-def faces_to_tensor(crops: Frames) -> Tensor:
+def faces_to_tensor(crops: Frames, device: torch.device | str = "cpu") -> Tensor:
     """``uint8 (N, S, S, 3)`` RGB -> ``float32 (N, 3, S, S)`` in [0, 1] (stored channels-last, as it came).
+
+    :param device: the bytes go there first, a quarter of what the numbers would be.
 
     :raises FeatureError: another type or shape.
     """
     if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
         raise FeatureError(f"face crops are {crops.dtype} {crops.shape}; expected uint8 (N, S, S, 3), RGB")
-    return torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2) / 255
+    return torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2) / 255
 
 
 def tensor_to_faces(faces: Tensor) -> Frames:
@@ -111,11 +113,12 @@ def check_generator_inputs(audio: Tensor, identity_reference: Tensor, pose_refer
 # ---- sound --------------------------------------------------------------------------------------------------------
 
 
-def mel_windows(mel: Float, frames: Iterable[int], start: int) -> Tensor:
+def mel_windows(mel: Float, frames: Iterable[float], start: int) -> Tensor:
     """The sound around video frames: 16 columns of log-mel (0.2 s, the time of five frames) for each.
 
     :param mel: ``(80, M)``, :func:`tfg.audio.log_mel` of a whole clip.
-    :param frames: numbers of the clip's frames, any order.
+    :param frames: numbers of the clip's frames, any order. Between two frames lie fractions: a picture whose middle is
+        at ``m`` seconds, at whatever rate, is frame ``25 m - 0.5``.
     :param start: where the window begins, in frames relative to its own. -2 puts the middle of the window on the
         middle of the frame; 0 begins with the frame, as Wav2Lip's inference does (its training begins one earlier).
     :returns: ``float32 (N, 1, 80, 16)``: columns ``c .. c + 15`` with ``c = floor(80 (i + start) / 25)`` for frame
@@ -127,7 +130,8 @@ def mel_windows(mel: Float, frames: Iterable[int], start: int) -> Tensor:
     mel = np.asarray(mel, dtype=np.float32)
     if mel.ndim != 2 or len(mel) != BANDS or mel.shape[1] < 1:
         raise FeatureError(f"mel has shape {mel.shape}; expected ({BANDS}, M) from tfg.audio.log_mel")
-    first = (np.fromiter(frames, np.int64) + start) * 16 // 5  # 80 columns over 25 frames, in whole numbers
+    places = (np.fromiter(frames, np.float64) + start) * 16 / 5  # 80 columns over 25 frames
+    first = np.floor(np.round(places, 6)).astype(np.int64)  # rounded: 4.999999999 is column 5
     columns = first[:, None] + np.arange(COLUMNS)
     heard = (columns >= 0) & (columns < mel.shape[1])
     windows = np.where(heard[:, None], mel[:, columns.clip(0, mel.shape[1] - 1)].transpose(1, 0, 2), SILENCE)
@@ -218,14 +222,19 @@ class ClipInputs:
         faces = face_crops(video, track, generator.boxes(track), generator.image_size)
         return cls(faces, log_mel(video.audio), track.start)
 
-    def inputs(self, frames: Integers, identity_frames: Integers, audio_start: int) -> GeneratorInputs:
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def inputs(
+        self, frames: Integers, identity_frames: Integers, audio_start: int, device: torch.device | str = "cpu"
+    ) -> GeneratorInputs:
         """What ``generator(*inputs)`` takes to draw ``frames``.
 
         :param identity_frames: same length, from one of the functions above.
         :param audio_start: that of the generator.
         """
         return GeneratorInputs(
-            mel_windows(self.mel, np.asarray(frames) + self.first, audio_start),
-            faces_to_tensor(self.faces[identity_frames]),
-            faces_to_tensor(self.faces[frames]),
+            mel_windows(self.mel, np.asarray(frames) + self.first, audio_start).to(device),
+            faces_to_tensor(self.faces[identity_frames], device),
+            faces_to_tensor(self.faces[frames], device),
         )

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfg.clip import Clip
 from tfg.crops import face_transforms_syncnet, generator_boxes, wav2lip_boxes
@@ -45,25 +47,35 @@ class FaceClip:
         """The video."""
         return self.folder / f"{self.name}.mp4"
 
+    @property
+    def frames(self) -> int:
+        """Its length, without decoding it.
+
+        :raises DataError: the landmarks are missing or damaged.
+        """
+        return len(self._landmarks()[0])
+
     def read(self) -> tuple[Clip, FaceTrack]:
         """The clip and the track of its face, which covers all of it.
 
         :raises DataError: a file is missing or damaged, or the two do not belong together.
         """
         clip = read_clip(self.path)
-        try:
-            with np.load(self.path.with_suffix(".npz")) as arrays:
-                landmarks, observed = arrays["landmarks"], arrays["observed"]
-        except (OSError, KeyError, ValueError) as error:
-            raise DataError(
-                f"{self.path.with_suffix('.npz')}: {error}; delete both files of this clip and prepare it again"
-            ) from error
+        landmarks, observed = self._landmarks()
         if len(landmarks) != clip.n_frames:
             raise DataError(
                 f"{self.path}: {clip.n_frames} frames, but landmarks of {len(landmarks)}; delete both files of this "
                 "clip and prepare it again"
             )
-        return clip, FaceTrack(0, len(landmarks), landmarks.astype(np.float32), observed.astype(bool))
+        return clip, FaceTrack(0, len(landmarks), landmarks, observed)
+
+    def _landmarks(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        path = self.path.with_suffix(".npz")
+        try:
+            with np.load(path) as arrays:
+                return arrays["landmarks"].astype(np.float32), arrays["observed"].astype(np.bool_)
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path}: {error}; delete both files of this clip and prepare it again") from error
 
 
 def write_face_clip(clip: Clip, track: FaceTrack, folder: Path, name: str) -> None:

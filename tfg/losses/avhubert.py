@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ from tfg.losses.insertion import Insertion, to_grey
 from tfg.losses.sync import FLOOR, SyncLoss, Windows
 
 Metric = Literal["avs_u", "avs_m", "avs_v"]
+Context = Literal["clip", "window"]
 _REACH = range(-TEMPORAL_CONTEXT, TEMPORAL_CONTEXT + 1)
 _COMPARED = {
     "avs_u": "generated lips with the sound (the paper's loss)",
@@ -93,15 +94,19 @@ class AVHubertSyncLoss(SyncLoss[AVHubertTarget]):
         the generated lips. ``"avs_m"``: features of sound and generated lips with those of sound and real lips.
         ``"avs_v"``: features of generated lips with those of real lips. The last two need, as the target clip, the
         real video of the words that are spoken; a perfect copy of it has loss 0.
+    :param context: what the expert attends to: the whole clip with the windows in it (the paper's Figure 3), or, for
+        comparison, each window alone.
     :param floor: see :class:`SyncLoss`.
-    :raises LossError: an unknown metric, another kind of expert, or a floor outside (0, 1).
+    :raises LossError: an unknown metric or context, another kind of expert, or a floor outside (0, 1).
 
     The cosine of a window is the mean of its frames' cosines, as in the metrics: ``loss = -log(AVS over the window)``.
 
     Source: Yaman et al., CVPRW 2024 (arXiv 2405.04327), section 3.2, Figure 3.
     """
 
-    def __init__(self, expert: AVHubertExpert, metric: Metric = "avs_u", floor: float = FLOOR) -> None:
+    def __init__(
+        self, expert: AVHubertExpert, metric: Metric = "avs_u", context: Context = "clip", floor: float = FLOOR
+    ) -> None:
         super().__init__(floor)
         if not isinstance(expert, AVHubertExpert):
             raise LossError(
@@ -109,8 +114,11 @@ class AVHubertSyncLoss(SyncLoss[AVHubertTarget]):
             )
         if metric not in _COMPARED:
             raise LossError(f"metric is {metric!r}; expected one of {', '.join(_COMPARED)}")
-        self.expert, self.metric = expert, metric
-        self.name = f"-log {metric} of {expert.name}: {_COMPARED[metric]}"
+        if context not in get_args(Context):
+            raise LossError(f"context is {context!r}; expected one of {', '.join(get_args(Context))}")
+        self.expert, self.metric, self.context = expert, metric, context
+        attended = "" if context == "clip" else ", each window alone"
+        self.name = f"-log {metric} of {expert.name}: {_COMPARED[metric]}{attended}"
 
     def prepare(
         self, clip: VideoSource, track: FaceTrack | None = None, boxes: NDArray[np.floating] | None = None
@@ -140,10 +148,24 @@ class AVHubertSyncLoss(SyncLoss[AVHubertTarget]):
             front = self._front(stack_neighbours(video[None]))
             sound = torch.from_numpy(stacked_filterbank(track_audio(clip, track), len(track)))
             heard = None if self.metric == "avs_v" else model.audio_front(sound.to(some)[None])
-            seen = None if self.metric == "avs_u" else front
-            reference = model.fuse_and_encode(heard, seen, layer=self.expert.layer)[0]
-        kept = heard[0] if heard is not None and self.metric == "avs_m" else None
-        return AVHubertTarget(mouths, video, front[0], kept, reference, source, self.metric)
+            reference = self._reference(heard, front)[0]
+        heard = None if heard is None else heard[0]
+        return AVHubertTarget(mouths, video, front[0], heard, reference, source, self.metric)
+
+    def _reference(self, heard: Tensor | None, front: Tensor) -> Tensor:
+        """What the features are compared with, ``(B, T, D)``."""
+        seen = None if self.metric == "avs_u" else front
+        return self.expert.model.fuse_and_encode(heard, seen, layer=self.expert.layer)
+
+    def _alone(self, target: AVHubertTarget, start: int, stop: int) -> AVHubertTarget:
+        """The clip cut to one window: its ends are then the window's, for the front end as for the transformer."""
+        video = target.video[start:stop]
+        heard = None if target.heard is None else target.heard[start:stop]
+        with torch.no_grad():
+            front = self._front(stack_neighbours(video[None]))
+            reference = self._reference(None if heard is None else heard[None], front)[0]
+        mouths = target.mouths.rows(list(range(start, stop)))
+        return replace(target, mouths=mouths, video=video, front=front[0], heard=heard, reference=reference)
 
     def cosines(self, windows: Windows, targets: Sequence[AVHubertTarget]) -> Tensor:
         for target in targets:
@@ -152,12 +174,16 @@ class AVHubertSyncLoss(SyncLoss[AVHubertTarget]):
                     f"the target of {target.source} was prepared for {target.metric}, this loss compares "
                     f"{self.metric}: prepare it with this loss"
                 )
+        n, w, k = windows.shape
+        if self.context == "window":
+            begin = range(0, n * w * k, k)
+            targets = [self._alone(targets[windows.copies[i]], windows.frames[i], windows.frames[i] + k) for i in begin]
+            copies, frames = [copy for copy in range(n * w) for _ in range(k)], list(range(k)) * (n * w)
+            windows = replace(windows, copies=copies, frames=frames)
         features = self.features(windows, targets)[windows.copies, windows.frames]
-        references = [
-            targets[copy].reference[frame] for copy, frame in zip(windows.copies, windows.frames, strict=True)
-        ]
-        cosine = F.cosine_similarity(features.to(references[0].dtype), torch.stack(references), dim=-1)
-        return cosine.view(windows.shape).mean(dim=-1)
+        reference = pad_sequence([target.reference for target in targets], batch_first=True)
+        cosine = F.cosine_similarity(features.to(reference.dtype), reference[windows.copies, windows.frames], dim=-1)
+        return cosine.view(n, w, k).mean(dim=-1)
 
     def features(self, windows: Windows, targets: Sequence[AVHubertTarget]) -> Tensor:
         """Features of the composed clips, ``(N, T, D)``; rows beyond a shorter clip's end mean nothing."""
@@ -170,7 +196,7 @@ class AVHubertSyncLoss(SyncLoss[AVHubertTarget]):
             places = torch.arange(max(lengths), device=front.device)
             padding = places >= torch.tensor(lengths, device=front.device)[:, None]
         heard = None
-        if self.metric == "avs_m":
+        if self.metric == "avs_m":  # the features of generated lips are those of sound and lips
             heard = pad_sequence([t.heard for t in targets if t.heard is not None], batch_first=True)
         return self.expert.model.fuse_and_encode(heard, front, padding, self.expert.layer)
 
@@ -195,7 +221,10 @@ class AVHubertSyncLoss(SyncLoss[AVHubertTarget]):
         own = [place for place in neighbours(changed) if place not in row]
         row |= {place: len(row) + i for i, place in enumerate(own)}
         beyond = torch.zeros_like(generated[0])  # what the first convolution sees past the clip's ends
-        pictures = torch.cat([generated, torch.stack([*(targets[n].video[t] for n, t in own), beyond])])
+        first = np.cumsum([0, *(len(target) for target in targets)])  # of each clip, end to end
+        kept = torch.tensor([first[n] + t for n, t in own], dtype=torch.long, device=beyond.device)
+        real = torch.cat([target.video for target in targets]).index_select(0, kept)
+        pictures = torch.cat([generated, real, beyond[None]])
         seen = torch.tensor([[row.get((n, t + d), len(row)) for d in _REACH] for n, t in changed], device=beyond.device)
         stacks = pictures.index_select(0, seen.flatten()).view(*seen.shape, *beyond.shape)
         copies, frames = torch.tensor(changed, device=beyond.device).T

@@ -91,9 +91,16 @@ def run_phase(
             bar.update(task, completed=step + 1, figures=f"loss {entry['loss']:.3f}")
 
 
-def make_fabric(device: str, precision: str) -> Fabric:
-    """One process on ``device`` ("cpu" or "cuda") with Fabric's name of a precision, such as "bf16-mixed"."""
-    return Fabric(accelerator="cuda" if device.startswith("cuda") else "cpu", devices=1, precision=precision)  # type: ignore[arg-type]
+def make_fabric(device: str, precision: str, devices: int = 1, nodes: int = 1) -> Fabric:
+    """Fabric on ``device`` ("cpu" or "cuda") with its name of a precision, such as "bf16-mixed"; with several devices
+    (processes) or nodes, each holds the model and sees its share of every batch (DDP)."""
+    return Fabric(
+        accelerator="cuda" if device.startswith("cuda") else "cpu",
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if devices * nodes > 1 else "auto",
+        precision=precision,  # type: ignore[arg-type]
+    )
 
 
 def describe(recipe: Any, config: Any) -> dict[str, Any]:
@@ -161,18 +168,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def check_loss(loss: Tensor, step: int) -> None:
+def check_loss(loss: Tensor | float, step: int) -> None:
     """:raises TrainingError: the loss is not finite; the last checkpoint is untouched."""
-    if not bool(torch.isfinite(loss)):
+    if not math.isfinite(float(loss)):
         raise TrainingError(f"loss is {float(loss)} at step {step}: lower the learning rate, or look at that batch")
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, recipe: Any) -> None:
     """Write the state after ``step`` steps under a temporary name, then rename."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "recipe": recipe}
-    torch.save(state, temporary)
-    temporary.replace(path)
+    write_state(path, state)
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Any) -> int:
@@ -180,15 +185,43 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
     :raises TrainingError: the checkpoint belongs to another recipe.
     """
-    if not path.is_file():
+    state = read_state(path, recipe)
+    if state is None:
         return 0
-    state = torch.load(path, weights_only=True)
-    if state["recipe"] != recipe:
-        different = sorted(k for k in recipe if state["recipe"].get(k) != recipe[k])
-        raise TrainingError(f"{path} was made by another recipe (different: {different}); use an empty output folder")
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint under a temporary name, then rename: the one before it stays until this one is whole.
+
+    :raises TrainingError: it cannot be written (disk full, no permission); nothing half-written is left.
+    """
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        torch.save(state, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+        temporary.unlink(missing_ok=True)
+        raise TrainingError(
+            f"{path}: the checkpoint of step {state['step']} cannot be written ({error}); the one before it is intact: "
+            "make room and start the run again, it goes on from there"
+        ) from error
+
+
+def read_state(path: Path, recipe: Any) -> dict[str, Any] | None:
+    """A run's checkpoint, or None when there is none yet.
+
+    :raises TrainingError: the checkpoint belongs to another recipe or architecture.
+    """
+    if not path.is_file():
+        return None
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    if state["recipe"] != recipe:
+        different = sorted(k for k in recipe if state["recipe"].get(k) != recipe[k])
+        raise TrainingError(f"{path} was made by another recipe (different: {different}); use an empty output folder")
+    return state
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> Sequence[dict[str, Any]]:
