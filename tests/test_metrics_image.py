@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.linalg
+import tiny_experts as tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-import tests.tiny_experts as tiny
 from tfg.clip import Clip
 from tfg.errors import CheckpointError, MetricError, WeightsError
 from tfg.experts.checkpoints import save_weights
