@@ -1,0 +1,107 @@
+"""Whose face is drawn where: per frame of the input its square, its jaw, and its identity reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+
+from tfg.crops import box_transforms
+from tfg.errors import FaceError, FeatureError, NoFaceError
+from tfg.faces import FaceTrack
+from tfg.generator_inputs import FaceGenerator, steady_identity_frames
+
+JAW = slice(0, 17)
+BRIDGED = 0.2  # s for which a face that is not seen is still drawn where it should be
+_GAP = 0.4  # s between a frame and its identity reference, as in training
+_SHORTEST = 5  # frames of a further track: shorter ones are mostly no faces
+
+
+@dataclass(frozen=True, eq=False)
+class FacePlan:
+    """For each of the N frames of the input.
+
+    :ivar track: ``int64 (N,)``, a number that changes when another track begins; -1 where no face is drawn.
+    :ivar boxes: ``float64 (N, 4)``, the generator's square: x0, y0, x1, y1 in pixel areas.
+    :ivar jaw: ``float64 (N, 17, 2)``, the contour of the jaw in pixels of that square, ``image_size`` wide.
+    :ivar reference: ``int64 (N,)``, the frame that serves as identity reference.
+    :ivar notes: what a user should know.
+    """
+
+    track: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    jaw: NDArray[np.float64]
+    reference: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tracks: list[FaceTrack], n_frames: int, rate: float, generator: FaceGenerator) -> FacePlan:
+        """The plan for tracks that do not overlap in time (:func:`faces_in_turn`)."""
+        size = generator.image_size
+        track_of = np.full(n_frames, -1, np.int64)
+        boxes, jaw = np.zeros((n_frames, 4)), np.zeros((n_frames, 17, 2))
+        reference = np.zeros(n_frames, np.int64)
+        notes = []
+        for number, track in enumerate(tracks):
+            here = slice(track.start, track.stop)
+            boxes[here] = generator.boxes(track)
+            move = box_transforms(boxes[here], size)
+            points = track.landmarks[:, JAW].astype(np.float64)
+            inside = points * move[:, None, [0, 1], [0, 1]] + move[:, None, :, 2]
+            jaw[here] = uniform_filter1d(inside, 5, axis=0, mode="nearest")
+            reference[here], note = _references(track, rate)
+            reference[here] += track.start
+            if note and n_frames > 1:
+                notes.append(note)
+            seen = track.observed.copy()
+            for first, stop in track.gaps:
+                if stop - first <= BRIDGED * rate:
+                    seen[first - track.start : stop - track.start] = True
+            track_of[here][seen] = number
+        return cls(track_of, boxes, jaw, reference, tuple(notes))
+
+
+def faces_in_turn(tracks: list[FaceTrack], number: int, name: str) -> list[FaceTrack]:
+    """Of all tracks, at each moment that of the ``number``-th most prominent face (1 is the first).
+
+    A face has a new track after each cut, so one track alone would leave the rest of the film as it was. Tracks are
+    taken in the order of their prominence as long as they do not overlap in time; what is left is asked for the second
+    face, and so on.
+
+    :raises NoFaceError: no face at all.
+    :raises FaceError: fewer faces than ``number`` at any one time.
+    """
+    if not tracks:
+        raise NoFaceError(
+            f"{name}: no face in it; expected one, roughly frontal, at least 1/12 of the picture's longer side wide: "
+            "crop the picture to the speaker, or try the backend 'mediapipe'"
+        )
+    left = tracks
+    for level in range(1, number + 1):
+        chosen: list[FaceTrack] = []
+        for track in left:
+            apart = all(track.stop <= other.start or other.stop <= track.start for other in chosen)
+            if apart and (not chosen or len(track) > _SHORTEST):
+                chosen.append(track)
+        left = [track for track in left if track not in chosen]
+        if not chosen:
+            raise FaceError(
+                f"{name}: face {number} was asked for, {level - 1} at most are seen at a time; expected one of these"
+            )
+    return sorted(chosen, key=lambda track: track.start)
+
+
+def _references(track: FaceTrack, rate: float) -> tuple[NDArray[np.int64], str]:
+    """For each frame of a track the one that shows who speaks: a closed mouth, at another moment."""
+    rank = np.where(track.observed, track.mouth_opening, np.inf)
+    try:
+        return steady_identity_frames(rank, round(_GAP * rate)), ""
+    except FeatureError:
+        constant = np.full(len(track), int(np.argmin(rank)), np.int64)
+        seconds = track.start / rate, track.stop / rate
+        return constant, (
+            f"the face seen from {seconds[0]:.2f} to {seconds[1]:.2f} s is too short for a reference from another "
+            "moment: one of its frames serves for all"
+        )
