@@ -72,6 +72,28 @@ def train_generator(
     typer.echo(f"done: {out}")
 
 
+@train_app.command("ablation")
+def train_ablation(
+    data: Data,
+    out: Run,
+    recipe: Recipe = "generator-ablation",
+    device: Device = "cpu",
+    only: Annotated[list[str] | None, typer.Option(help="Conditions, by default all; may be given again.")] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds of each condition: 0, 1, ...", min=1)] = 3,
+    workers: Annotated[int, typer.Option(help="Threads that prepare clips.", min=1)] = 4,
+) -> None:
+    """Train the generator without, or with another, part of its loss, and measure each on held-out clips."""
+    from tfg.training import ablation
+    from tfg.training.generator_recipe import GeneratorRecipe
+    from tfg.training.recipe import read_recipe
+
+    base = read_recipe(recipe, GeneratorRecipe)
+    found = ablation.run(base, data, out, only or tuple(ablation.CONDITIONS), range(seeds), device, workers)
+    for condition, runs in found.items():
+        shown = "  ".join(f"AVS_u {row['avs_u']:.3f} LSE-C {row['lse_c']:.3f}" for row in runs.values())
+        typer.echo(f"{condition:26} {shown}")
+
+
 @train_app.command("publish")
 def train_publish(
     kind: Annotated[str, typer.Argument(help="avhubert or syncnet.")],

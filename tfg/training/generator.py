@@ -25,8 +25,9 @@ from tfg.datasets import face_clips
 from tfg.datasets.face_clips import FaceClip
 from tfg.discriminator import Discriminator
 from tfg.errors import TrainingError
+from tfg.generated import draw_faces
 from tfg.generator import Generator
-from tfg.generator_inputs import steady_identity_frames, tensor_to_faces
+from tfg.generator_inputs import faces_to_tensor, steady_identity_frames
 from tfg.losses import discriminator_loss
 from tfg.training import loop
 from tfg.training.board import Board
@@ -36,7 +37,6 @@ from tfg.training.generator_recipe import GeneratorLosses, GeneratorRecipe
 CHECKPOINT = "generator.pt"
 BETAS = (0.5, 0.999)  # of Adam, as is usual beside a discriminator
 SHOWN = 8  # held-out clips that are generated whenever a checkpoint is written
-_DRAWN = 64  # faces drawn at a time where no gradient is kept
 
 
 def train(
@@ -243,14 +243,8 @@ def show(generator: Generator, losses: GeneratorLosses, examples: Sequence[Examp
     device = next(generator.parameters()).device
     errors, cosines, film = [], [], None
     for example in examples:
-        frames = np.arange(len(example))
-        identity = steady_identity_frames(np.zeros(len(example)))
-        parts = []
-        for begin in range(0, len(frames), _DRAWN):
-            here = slice(begin, begin + _DRAWN)
-            parts.append(generator(*example.inputs.inputs(frames[here], identity[here], generator.audio_start, device)))
-        faces = torch.cat(parts).float()
-        truth = torch.from_numpy(example.inputs.faces).to(device).permute(0, 3, 1, 2) / 255
+        drawn = draw_faces(generator, example.inputs, steady_identity_frames(np.zeros(len(example))), device)
+        faces, truth = faces_to_tensor(drawn, device), faces_to_tensor(example.inputs.faces, device)
         half = generator.image_size // 2
         errors.append(float((faces - truth)[:, :, half:].abs().mean()))
         if losses.sync is not None:
@@ -260,7 +254,7 @@ def show(generator: Generator, losses: GeneratorLosses, examples: Sequence[Examp
             value = losses.sync(windows, example.target, torch.arange(0, count * k, k)[None])
             cosines.append(float(value.cosine.mean()))
         if film is None:
-            film = np.concatenate([example.inputs.faces, tensor_to_faces(faces)], axis=1)
+            film = np.concatenate([example.inputs.faces, drawn], axis=1)
     assert film is not None
     found = {"held_out/l1": float(np.mean(errors))}
     if cosines:
