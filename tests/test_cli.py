@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import tfg
 from tfg.cli import app
-from tfg.metrics import report
+from tfg.metrics import seen
 
 run = CliRunner().invoke
 
@@ -37,7 +37,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _one_face(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "track_faces", lambda video: [tiny.track(0, video.n_frames)])
+    monkeypatch.setattr(seen, "track_faces", lambda video: [tiny.track(0, video.n_frames)])
     monkeypatch.setenv("COLUMNS", "200")
 
 

@@ -15,13 +15,14 @@ from tfg import metrics
 from tfg.errors import DataError, MetricError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert
 from tfg.metrics import corpus, report
+from tfg.metrics import seen as seen_module
 
 
 @pytest.fixture
 def tracks(monkeypatch: pytest.MonkeyPatch) -> list:
     """The tracks that the tracker reports; empty means: one face over the whole clip."""
     chosen: list = []
-    monkeypatch.setattr(report, "track_faces", lambda video: chosen or [tiny.track(0, video.n_frames)])
+    monkeypatch.setattr(seen_module, "track_faces", lambda video: chosen or [tiny.track(0, video.n_frames)])
     return chosen
 
 
@@ -154,7 +155,7 @@ def test_videos_whose_faces_share_no_frame_are_refused(
     tracks: list, experts: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spans = iter([(0, 30), (30, 60)])
-    monkeypatch.setattr(report, "track_faces", lambda video: [tiny.track(*next(spans))])
+    monkeypatch.setattr(seen_module, "track_faces", lambda video: [tiny.track(*next(spans))])
     with pytest.raises(MetricError, match="0 to 29 of noise and 30 to 59 of noise: no frame in common"):
         report.score(tiny.clip(60), tiny.clip(60), **experts)
 
@@ -240,7 +241,7 @@ def test_a_large_file_is_streamed_and_scores_the_same(
 ) -> None:
     tfg.write_clip(tiny.clip(60), tmp_path / "a.mp4")
     whole = report.score(tmp_path / "a.mp4", **experts)
-    monkeypatch.setattr(report, "IN_MEMORY", 0)
+    monkeypatch.setattr(seen_module, "IN_MEMORY", 0)
     monkeypatch.setattr(tfg.ClipStream, "read", lambda self: pytest.fail("was read into memory"))
     streamed = report.score(tmp_path / "a.mp4", **experts)
     numbers = [k for k in whole if k.startswith(("avs_", "lse_", "offset_"))]

@@ -12,7 +12,8 @@ from joblib import Parallel, delayed
 
 from tfg.errors import DataError, TfgError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, load_expert
-from tfg.metrics.report import Float, Scores, score_with_features
+from tfg.metrics.report import Scores, score_with_features
+from tfg.metrics.seen import Float
 from tfg.metrics.sync import avs_u, chance_level
 
 CHANCE_CLIPS = 64  # whose features are kept, to pair sound and lips of different clips
@@ -89,7 +90,7 @@ def score_folder(
         if found is None
     }
     for name in (expert, syncnet):  # a missing expert is no fault of the first clip
-        _loaded(name, device)
+        loaded(name, device)
     wanted = [video for video in videos if str(video) not in failed]
     jobs = (delayed(_score_one)(video, matched.get(video), expert, syncnet, device, seed) for video in wanted)
     clips: list[Scores] = []
@@ -118,7 +119,7 @@ def _score_one(
 ) -> tuple[Scores, tuple[Float, Float]] | str:
     """Scores and features, or why there are none."""
     try:
-        return score_with_features(video, reference, _loaded(expert, device), _loaded(syncnet, device), seed=seed)
+        return score_with_features(video, reference, loaded(expert, device), loaded(syncnet, device), seed=seed)
     except TfgError as error:
         return str(error)
 
@@ -128,8 +129,8 @@ def _load(name: str | Path, device: str, changed: int) -> AVHubertExpert | SyncN
     return load_expert(name, device)
 
 
-def _loaded(expert: Any, device: str) -> Any:
-    """The expert, loaded once per process and version of its file."""
+def loaded(expert: Any, device: str) -> Any:
+    """An expert given by name or path, loaded once per process and version of its file; others as they are."""
     if not isinstance(expert, str | Path):
         return expert
     return _load(expert, device, Path(expert).stat().st_mtime_ns if Path(expert).exists() else 0)

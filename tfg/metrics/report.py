@@ -14,33 +14,26 @@ compared with each other:
 
 from __future__ import annotations
 
-import os
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tfg.clip import FPS, SAMPLES_PER_FRAME, VideoSource
-from tfg.errors import FeatureError, MetricError, NoFaceError
+from tfg.errors import FeatureError, MetricError
 from tfg.experts.expert import WHOLE, AVHubertExpert, SyncNetExpert, load_expert
-from tfg.faces import FaceTrack, track_faces
-from tfg.media import open_clip
+from tfg.faces import FaceTrack
 from tfg.metrics.lse import VSHIFT, LSEResult, lse, lse_unbiased
+from tfg.metrics.seen import Float, Seen, Source, Stopwatch
 from tfg.metrics.sync import MIN_SHIFT, avs_m, avs_u, avs_v, chance_level, offset_search, offset_words, sync_auc
 
 MIN_TRACK = 100  # frames; the peers' tracks protocol keeps only longer tracks
-IN_MEMORY = 2**30  # bytes of frames up to which a video is read whole, otherwise decoded once per pass
 TELLS = 0.64  # sync_auc from which an expert is believed: windows lie half a standard deviation above those off sync
 SILENCE = -50.0  # dBFS, RMS of one frame's sound
 
-Float = NDArray[np.float32]
 Scores = dict[str, Any]
-Source = str | os.PathLike[str] | VideoSource
 
 PROTOCOLS = {
     "avs_u": "mean over frames of the cosine of audio-only and video-only features; no search over delays",
@@ -94,8 +87,8 @@ def lse_face(video: VideoSource, expert: SyncNetExpert, track: FaceTrack, vshift
 
 
 def score(
-    video: Source,
-    reference: Source | None = None,
+    video: Source | Seen,
+    reference: Source | Seen | None = None,
     expert: str | Path | AVHubertExpert = "avhubert-mini",
     syncnet: str | Path | SyncNetExpert | None = "syncnet-mini",
     device: str = "cpu",
@@ -103,7 +96,8 @@ def score(
 ) -> Scores:
     """Score one talking-face video; a dict that ``json.dumps`` accepts.
 
-    :param video: a path, a :class:`tfg.Clip`, or a stream from :func:`tfg.open_clip`.
+    :param video: a path, a :class:`tfg.Clip`, a stream from :func:`tfg.open_clip`, or a
+        :class:`tfg.metrics.seen.Seen` with the same expert, when one video is scored against several.
     :param reference: the real video of the same speech, if there is one: adds AVS_m, AVS_v and the ceiling of AVS_u.
         The longer of the two is trimmed.
     :param expert: AV-HuBERT by name, by path, or loaded already (:func:`tfg.load_expert`): load it once for a corpus.
@@ -136,27 +130,27 @@ def score(
 
 
 def score_with_features(
-    video: Source,
-    reference: Source | None = None,
+    video: Source | Seen,
+    reference: Source | Seen | None = None,
     expert: str | Path | AVHubertExpert = "avhubert-mini",
     syncnet: str | Path | SyncNetExpert | None = "syncnet-mini",
     device: str = "cpu",
     seed: int = 0,
 ) -> tuple[Scores, tuple[Float, Float]]:
     """:func:`score`, and the features ``(F_A, F_V)`` that AVS_u was computed from."""
-    watch = _Stopwatch()
+    watch = Stopwatch()
     with watch("load experts"):
         hubert, sync = _experts(expert, syncnet, device)
     out: Scores = {"video": None, "reference": None, "warnings": [], "not_computed": {}}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* in chunks of ")  # said in the report instead
-        seen = _Seen(video, hubert, watch)
+        seen = video if isinstance(video, Seen) else Seen(video, hubert, watch)
         out["video"] = seen.video.source
         _describe(out, seen)
         _score_alone(out, seen, seed)
         if reference is not None:
             with watch("reference"):
-                other = _Seen(reference, hubert, _Stopwatch())
+                other = reference if isinstance(reference, Seen) else Seen(reference, hubert)
             out["reference"] = other.video.source
             with watch("reference"):
                 _score_against(out, seen, other, hubert, seed)
@@ -165,56 +159,12 @@ def score_with_features(
     out["stages"] = {name: round(seconds, 3) for name, seconds in watch.stages.items()}
     working = sum(seconds for name, seconds in watch.stages.items() if name != "load experts")
     out["real_time_factor"] = round(working / out["seconds"], 3)
-    shift = min(MIN_SHIFT, _chance_shift(len(seen.audio_feats)))
+    shift = min(MIN_SHIFT, chance_shift(len(seen.audio_feats)))
     out["protocol"] = {name: text.format(shift=shift) for name, text in PROTOCOLS.items()}
     out["expert"] = hubert.protocol
     out["syncnet"] = None if sync is None else sync.protocol
     out["tfg"] = _version()
     return out, (seen.audio_feats, seen.video_feats)
-
-
-class _Stopwatch:
-    """Seconds per named stage."""
-
-    def __init__(self) -> None:
-        self.stages: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - began
-
-
-class _Seen:
-    """A video with its faces tracked and the chosen one's features taken: each is done once."""
-
-    def __init__(self, source: Source, hubert: AVHubertExpert, watch: _Stopwatch) -> None:
-        with watch("read"):
-            self.video = _open(source)
-        with watch("track faces"):
-            self.tracks = track_faces(self.video)
-        if not self.tracks:
-            raise NoFaceError(
-                f"{self.video.source or 'the clip'}: no face in any of its {self.video.n_frames} frames; expected one, "
-                "roughly frontal, to score: crop the video to the speaker"
-            )
-        self.track = self.tracks[0]
-        with watch("mouth crops"):
-            self.fbank, self.mouth = hubert.inputs(self.video, self.track)
-        with watch("AV-HuBERT"):
-            self.audio_feats = hubert.encode(audio=self.fbank)
-            self.video_feats = hubert.encode(mouth=self.mouth)
-
-
-def _open(source: Source) -> VideoSource:
-    if not isinstance(source, str | os.PathLike):
-        return source
-    stream = open_clip(source)
-    fits = stream.n_frames * stream.height * stream.width * 3 <= IN_MEMORY
-    return stream.read() if fits else stream
 
 
 def _experts(
@@ -231,7 +181,7 @@ def _experts(
     return hubert, sync
 
 
-def _describe(out: Scores, seen: _Seen) -> None:
+def _describe(out: Scores, seen: Seen) -> None:
     """Facts about the clip, and what a reader must know before the numbers."""
     video, track = seen.video, seen.track
     observed = float(np.sum(track.observed)) / video.n_frames
@@ -274,7 +224,7 @@ def _place(track: FaceTrack, video: VideoSource) -> str:
     return f"x = {x / video.width:.0%}, y = {y / video.height:.0%} of the picture"
 
 
-def _chance_shift(frames: int) -> int:
+def chance_shift(frames: int) -> int:
     """One second, or a third of a clip that is too short for it."""
     return MIN_SHIFT if frames >= 2 * MIN_SHIFT else frames // 3
 
@@ -282,7 +232,7 @@ def _chance_shift(frames: int) -> int:
 def _with_chance(out: Scores, name: str, metric: Callable[..., Any], a: Float, b: Float, seed: int) -> None:
     """Enter a metric and its chance level."""
     out[name] = float(metric(a, b))
-    shift = _chance_shift(len(a))
+    shift = chance_shift(len(a))
     if shift < 1:
         out[f"{name}_chance"] = None
         out["not_computed"][f"{name}_chance"] = f"{len(a)} frames are too few to mismatch"
@@ -294,7 +244,7 @@ def _with_chance(out: Scores, name: str, metric: Callable[..., Any], a: Float, b
     out[f"{name}_chance"] = chance_level(metric, a, b, seed=seed, min_shift=shift)
 
 
-def _score_alone(out: Scores, seen: _Seen, seed: int) -> None:
+def _score_alone(out: Scores, seen: Seen, seed: int) -> None:
     _with_chance(out, "avs_u", avs_u, seen.audio_feats, seen.video_feats, seed)
     found = offset_search(seen.audio_feats, seen.video_feats)
     out["avs_u_at_offset"] = found.peak
@@ -334,7 +284,7 @@ def _offset(out: Scores, name: str, frames: int | None, reach: int = VSHIFT) -> 
         out[f"offset_{name}_words"] = f"none found within {reach * 1000 / FPS:.0f} ms"
 
 
-def _score_against(out: Scores, seen: _Seen, other: _Seen, hubert: AVHubertExpert, seed: int) -> None:
+def _score_against(out: Scores, seen: Seen, other: Seen, hubert: AVHubertExpert, seed: int) -> None:
     _with_chance(out, "avs_u_reference", avs_u, other.audio_feats, other.video_feats, seed)
     first = max(seen.track.start, other.track.start)
     last = min(seen.track.stop, other.track.stop)
@@ -358,7 +308,7 @@ def _score_against(out: Scores, seen: _Seen, other: _Seen, hubert: AVHubertExper
     _with_chance(out, "avs_m", avs_m, *both, seed)
 
 
-def _score_syncnet(out: Scores, seen: _Seen, sync: SyncNetExpert, watch: _Stopwatch) -> None:
+def _score_syncnet(out: Scores, seen: Seen, sync: SyncNetExpert, watch: Stopwatch) -> None:
     def record(name: str, found: LSEResult | None, why_not: str = "") -> None:
         out[f"lse_d_{name}"] = None if found is None else found.lse_d
         out[f"lse_c_{name}"] = None if found is None else found.lse_c
