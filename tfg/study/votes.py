@@ -35,9 +35,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,18 +234,33 @@ def counts(votes: Iterable[Vote], methods: Sequence[str]) -> tuple[Counts, Count
     return wins, ties
 
 
-def by_subject(votes: Iterable[Vote], methods: Sequence[str]) -> Iterator[tuple[str, Counts, Counts]]:
-    """:func:`counts` of each subject: ``(subject, wins, ties)``."""
-    votes = list(votes)
-    for subject in subjects_of(votes):
-        yield subject, *counts([vote for vote in votes if vote.subject == subject], methods)
+def tables(
+    votes: Iterable[Vote], methods: Sequence[str], by: Literal["subject", "rater"] = "subject"
+) -> tuple[list[str], Counts, Counts]:
+    """:func:`counts` of each subject, or of each rater.
+
+    :returns: the names, ``wins (N, M, M)`` and ``ties (N, M, M)``.
+    :raises DataError: a vote names another method; or ``by="rater"`` and a vote does not name its rater.
+    """
+    parts: dict[str, list[Vote]] = {}
+    for vote in votes:
+        if by == "rater" and not vote.rater:
+            raise DataError("these votes are counts that do not say who voted; expected single votes to sort by rater")
+        parts.setdefault(getattr(vote, by), []).append(vote)
+    found = [counts(part, methods) for part in parts.values()]
+    wins, ties = (np.stack(column) for column in zip(*found, strict=True))
+    return list(parts), wins, ties
 
 
 def win_share(wins: Counts, ties: Counts) -> NDArray[np.float64]:
-    """Share ``(M,)`` in [0, 1] of its votes that each method won, a tie counted as half; NaN without a vote.
+    """Share in [0, 1] of its votes that each method won, a tie counted as half; NaN without a vote.
 
     Where every pair was judged equally often, it orders the methods as Bradley-Terry does, and it stays finite where
     a method won or lost every vote.
+
+    :param wins: ``(..., M, M)``, as :func:`counts` and :func:`tables` give it; ``ties`` likewise.
+    :returns: ``(..., M)``.
     """
-    total = (wins + wins.T + ties).sum(axis=1)
-    return np.divide((wins + ties / 2).sum(axis=1), total, out=np.full(len(wins), np.nan), where=total > 0)
+    total = (wins + np.swapaxes(wins, -1, -2) + ties).sum(axis=-1)
+    won = (wins + ties / 2).sum(axis=-1)
+    return np.divide(won, total, out=np.full(total.shape, np.nan), where=total > 0)
