@@ -26,7 +26,7 @@ from rich.progress import track as progress
 from tfg.audio import mfcc, stacked_filterbank
 from tfg.clip import Clip
 from tfg.crops import face_crops_syncnet, mouth_crops
-from tfg.datasets import face_clips, prepared
+from tfg.datasets import cluster, face_clips, prepared
 from tfg.errors import DataError, TfgError
 from tfg.faces import track_face
 from tfg.media import read_clip
@@ -82,7 +82,7 @@ def _prepare_one(source: Source, folder: Path, layout: Layout) -> str | None:
             face_clips.write_face_clip(clip, track_face(clip), folder, source.name)
             return None
         arrays = prepare_clip(clip)
-    except TfgError as error:
+    except (TfgError, OSError) as error:
         return str(error)
     target = folder / f"{source.name}.npz"
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
@@ -93,13 +93,19 @@ def _prepare_one(source: Source, folder: Path, layout: Layout) -> str | None:
 
 
 def prepare(
-    sources: Sequence[Source], folder: Path, workers: int | None = None, layout: Layout = "experts"
+    sources: Sequence[Source],
+    folder: Path,
+    workers: int | None = None,
+    layout: Layout = "experts",
+    *,
+    on_cluster: bool = False,
 ) -> dict[str, str]:
     """Prepare many videos in parallel; those already there are kept.
 
     :param layout: who will read them.
+    :param on_cluster: on a Ray cluster (:mod:`tfg.datasets.cluster`), whose machines share ``folder``.
     :returns: name -> reason, for the clips that were left out (also in ``folder/rejected.csv``).
-    :raises DataError: the folder was prepared by another version of the layout.
+    :raises DataError: the folder was prepared by another version of the layout, or there is no cluster.
     """
     folder.mkdir(parents=True, exist_ok=True)
     name, expected = _HEADERS[layout]
@@ -115,13 +121,24 @@ def prepare(
     waiting = [s for s in sources if not (folder / f"{s.name}.npz").is_file()]
     rejected: dict[str, str] = {}
     # joblib starts its processes afresh: one forked from a process whose threads hold a lock would wait for it for ever
-    jobs = (delayed(_prepare_one)(source, folder, layout) for source in waiting)
-    results = Parallel(workers or os.cpu_count() or 1, return_as="generator")(jobs)
+    jobs = [delayed(_prepare_one)(source, folder.resolve(), layout) for source in waiting]
+    if on_cluster:
+        results = cluster.run(jobs, workers)
+    else:
+        results = Parallel(workers or os.cpu_count() or 1, return_as="generator")(jobs)
     for source, reason in zip(waiting, progress(results, description="prepare", total=len(waiting)), strict=True):
         if reason:
             rejected[source.name] = reason
+        elif not (folder / f"{source.name}.npz").is_file():
+            rejected[source.name] = f"prepared, but not in {folder}: do the machines of the cluster share that folder?"
+    list_rejected(rejected, folder)
+    return rejected
+
+
+def list_rejected(rejected: dict[str, str], folder: Path) -> None:
+    """Write ``folder/rejected.csv``: names and reasons, of this run."""
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / prepared.REJECTED).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "reason"])
         writer.writerows(sorted(rejected.items()))
-    return rejected
