@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tfg.studies import context, fig1, fig5, from_scratch, gradients, hiding, judge, mouths, variants
+from tfg.studies import adthqa, context, fig1, fig5, from_scratch, gradients, hiding, judge, mouths, variants
 from tfg.studies.setup import Setup
 
 Study = Callable[[Setup], tuple[dict[str, Any], dict[str, int]]]
@@ -28,6 +28,7 @@ STUDIES: Mapping[str, Study] = {
     "adthqa_stress": judge.adthqa_stress,
     "hiding": hiding.measure,
     "mouths": mouths.measure,
+    "adthqa_metrics": adthqa.measure,
 }
 
 #: studies that train networks of their own, or none: their figures do not change with the shipped weights

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from tfg.audio import stacked_filterbank
 from tfg.crops import mouth_crops
-from tfg.datasets import studio
+from tfg.datasets import adthqa, studio
 from tfg.errors import DataError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, track_audio
 from tfg.faces import track_face
@@ -29,7 +27,6 @@ from tfg.studies.setup import AVHUBERT, KNOWN, SYNCNET, UNSEEN, Setup, Talk
 SCORES = ("avs_u", "avs_m", "avs_v", "lse_c", "lse_d")
 SHIFT = (-16, -12, -8, -4, 0, 4, 8, 12, 16)  # percent of the face's width
 SHIFT_GENERATED = (-16, -8, 0, 8, 16)
-METHODS = ("wav2lip", "makeittalk", "adnerf", "dfanerf")
 SECONDS = 5.0  # of each generated video
 CLIPS = 8
 LATE = (0, 2, 5, 8)  # frames
@@ -221,24 +218,20 @@ def adthqa_stress(setup: Setup) -> Figures:
 
     Evaluation only: nothing is chosen by these videos.
     """
-    folder = Path(os.environ.get("TFG_DATA", "")) / "adthqa"
-    subjects = sorted(path.stem.removesuffix("_slice") for path in folder.glob("source_videos/*_slice.mp4"))
-    if not subjects:
-        raise DataError(f"{folder} holds no ADTH-QA: set TFG_DATA to the folder above 'adthqa'")
-    subjects = subjects[: setup.most]
+    subjects = adthqa.subjects()[: setup.most]
     hubert, syncnet = _minis(setup)
     real = {}
     for subject in subjects:
-        clip = read_clip(folder / "source_videos" / f"{subject}_slice.mp4", duration=SECONDS)
+        clip = read_clip(adthqa.source(subject), duration=SECONDS)
         real[subject] = Talk(subject, clip, track_face(clip))
     figures: dict[str, Any] = {"values": list(SHIFT_GENERATED), "subjects": subjects, "methods": {}}
-    for method in ("real", *METHODS):
+    for method in ("real", *adthqa.METHODS):
         rows, found = [], []
         for subject in subjects:
             setup.progress(f"{method}: {subject}")
             talk = real[subject]
             if method != "real":
-                clip = read_clip(folder / method / f"{subject}_{subject}.mp4", duration=SECONDS)
+                clip = read_clip(adthqa.generated(method, subject), duration=SECONDS)
                 talk = Talk(subject, clip, track_face(clip))
             rows.append(scores_under(talk, "shift_x", SHIFT_GENERATED, hubert, syncnet, real[subject], setup.seed))
             heard, seen = hubert.clip_features(talk.clip, talk.track)
@@ -248,7 +241,7 @@ def adthqa_stress(setup: Setup) -> Figures:
                           "auc_at_offset": sync_auc(heard, seen, by_avs)})  # fmt: skip
         figures["methods"][method] = {"scores": stack(rows), "clips": found}
     figures["chance"] = wrong_words(list(real.values()), hubert, syncnet)
-    return figures, {"adthqa": len(subjects) * (1 + len(METHODS))}
+    return figures, {"adthqa": len(subjects) * (1 + len(adthqa.METHODS))}
 
 
 def studio_talks(*names: str) -> list[Talk]:
