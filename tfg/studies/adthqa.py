@@ -117,7 +117,7 @@ def against_real(made: Clip, track: FaceTrack, real: Clip, real_track: FaceTrack
     """Means over the common frames: landmark distance of the mouth (in eye distances), PSNR (dB), SSIM, MS-SSIM, and
     the cosine of face embeddings (one frame a second)."""
     first, second, _ = common_frames(made, real)
-    seconds = np.arange(max(track.start, real_track.start), min(track.stop, real_track.stop), FPS)
+    seconds = np.arange(max(track.start, real_track.start), min(track.stop, real_track.stop), int(FPS))
     same_face = identity_similarity(
         made.frames[seconds], track.landmarks[seconds - track.start],
         real.frames[seconds], real_track.landmarks[seconds - real_track.start],
