@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from tfg.cli_dub import detect_mark, dub
 from tfg.cli_prepare import prepare_app
 from tfg.cli_score import score
 from tfg.cli_stress import stress
@@ -36,6 +37,8 @@ app = typer.Typer(
     help="Talking-face generation with an audio-visual speech expert: scores, weights, training.",
 )
 app.command()(score)
+app.command()(dub)
+app.command()(detect_mark)
 app.command()(stress)
 app.add_typer(studio_app, name="studio")
 app.add_typer(weights_app, name="weights")

@@ -44,25 +44,28 @@ class NativeSource(VideoSource, Protocol):
     def run(self, first: int, last: int) -> Iterator[Frames]: ...
 
 
-def open_native(path: str | os.PathLike[str]) -> NativeSource:
+def open_native(path: str | os.PathLike[str], seconds: float) -> NativeSource:
     """Open a video, or a picture (by the ending of its name).
 
+    :param seconds: of a longer video only the pictures of so many first seconds are read.
     :raises MissingFileError: no file there.
     :raises MediaError: what is there cannot be read as one or the other; see :func:`tfg.read_clip`.
     """
-    return StillPicture(path) if Path(path).suffix.lower() in STILL else NativeVideo(path)
+    return StillPicture(path) if Path(path).suffix.lower() in STILL else NativeVideo(path, seconds)
 
 
 class NativeVideo(ClipStream):
     """The pictures of a video file, upright, RGB, decoded only when asked for."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__(replace(scan(path, 0.0, None, "optional"), audio=_NO_SOUND))
+    def __init__(self, path: str | os.PathLike[str], seconds: float) -> None:
+        super().__init__(replace(scan(path, 0.0, seconds, "optional"), audio=_NO_SOUND))
+        self._seconds = seconds
         with open_container(path) as container:
             stream = container.streams[self._scan.video_index]
             self.rate: Fraction = stream.average_rate or stream.guessed_rate or Fraction(int(FPS))
         self.notes = tuple(note for note in self.notes if "pixels" in note)  # the others are about the sound
-        self.n_frames = round((self._scan.last - self._scan.first) * float(self.rate)) + 1
+        there = min(self._scan.last - self._scan.first, seconds)
+        self.n_frames = round(there * float(self.rate)) + 1
         self.times: NDArray[np.float64] = np.zeros(0)
 
     def _blocks(self, size: int) -> Iterator[Frames]:
@@ -72,6 +75,8 @@ class NativeVideo(ClipStream):
             for time, picture in pictures:
                 if times and time <= times[-1]:  # a time that does not go on cannot be written
                     continue
+                if times and time - times[0] >= self._seconds:
+                    break
                 times.append(time)
                 block.append(self._rgb(picture))
                 if len(block) == size:

@@ -1,6 +1,6 @@
 """A dubbed video says that it is synthetic: in words in a corner, and by a pattern that a detector finds.
 
-The pattern is a spread-spectrum watermark (Cox, Kilian, Leighton, Shamoon 1997) in brightness: a grid of cells, 32
+The pattern is a spread-spectrum watermark (Cox, Kilian, Leighton, Shamoon 1997) in brightness: a grid of cells, 64
 along the shorter side whatever the resolution, each a little lighter or darker by a fixed random sign. The detector
 averages frames over time, takes each cell against its neighbours, and correlates the signs. Over random signs the
 score of any video without the mark has mean 0 and variance 1, and exceeds t with a probability of at most
@@ -28,7 +28,7 @@ MarkKind = Literal["both", "visible", "invisible", "none"]
 KINDS = ("both", "visible", "invisible", "none")
 
 TEXT = "AI-generated"
-CELLS = 32  # along the shorter side
+CELLS = 64  # along the shorter side
 STRENGTH = 1.6  # grey levels
 THRESHOLD = 6.0
 _KEY = 20240527

@@ -35,6 +35,7 @@ from tfg.media_write import Film, check_target, open_film
 from tfg.warps import warp
 
 BATCH = 8  # frames drawn at once; all that is held of the pictures
+SHORTEST = 4.0  # s of the video that are looked at even if the sound is shorter: to find a good identity reference
 _HOP, _COLUMNS, _AROUND = 200, 4000, 4  # of log-mel: samples a column, columns computed at once, and beside them
 
 Progress = Callable[[str, int, int], None]  # stage, done, of how many
@@ -120,12 +121,12 @@ def dub(
     else:
         name = type(generator).__name__
     clock = _Clock()
-    video = open_native(face)
-    marker = Mark(video.height, video.width, mark)
     with clock("sound"):
         wave = read_sound(audio)
         seconds, mel = len(wave) / SAMPLE_RATE, mel_in_pieces(wave)
         del wave
+    video = open_native(face, max(seconds, SHORTEST))
+    marker = Mark(video.height, video.width, mark)
     with clock("track"):
         tracks = track_faces(_Watched(video, clock, progress), backend)
     timeline = Timeline.of(video, seconds)
