@@ -39,8 +39,8 @@ MD5 = {
     "s10.zip": "628b4df6915b379e2c050512f661fa04",
 }
 
-_VIDEO = re.compile(r"(?:^|/)(s\d+)/([a-z]{4}[a-z0-9][a-z])\.(mpg|mp4)$")
-_ALIGN = re.compile(r"(?:^|/)(s\d+)/([a-z]{4}[a-z0-9][a-z])\.align$")
+_VIDEO = re.compile(r"(?:^|/)(s\d+)/(\w+)\.(mpg|mp4)$")
+_ALIGN = re.compile(r"(?:^|/)(s\d+)/(\w+)\.align$")
 _SAME = 0.5  # of a talker's sentences must be in a folder of alignments; other talkers share about 2 in 100
 
 
@@ -160,7 +160,7 @@ def _check(path: Path, md5: str, download: bool) -> None:
 
 
 def _members(archive: zipfile.ZipFile, pattern: re.Pattern[str]) -> list[tuple[str, str, str]]:
-    """Of every member that the pattern fits (other names are left alone): folder, sentence code, member."""
+    """Of every member that the pattern fits (others are leftovers such as ``.DS_Store``): folder, code, member."""
     found = [(pattern.search(name), name) for name in archive.namelist() if "__MACOSX" not in name]
     return [(match[1], match[2], name) for match, name in found if match]
 
