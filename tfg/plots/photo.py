@@ -1,0 +1,22 @@
+"""A figure that is mostly photographs, as JPEG: a tenth of the PNG's size, at the price of soft lettering."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from IPython.display import Image
+
+QUALITY = 78
+
+
+def photo(figure: Figure) -> Image:
+    """The figure for a notebook, as a JPEG picture."""
+    from IPython.display import Image
+
+    data = io.BytesIO()
+    figure.savefig(data, format="jpeg", dpi=figure.dpi, bbox_inches="tight", pil_kwargs={"quality": QUALITY})
+    return Image(data=data.getvalue(), format="jpeg")
