@@ -1,0 +1,159 @@
+"""Who sees which pairs, in which order, and on which side.
+
+A *cell* is a subject and a pair of methods: both videos show the same talk. All cells are put into one endless
+sequence, and each rater gets the next ``pairs`` of it: an incomplete block. The sequence is built so that any stretch
+of it is balanced, as round-robin tournaments are, so a study is balanced wherever it stops:
+
+- over raters, two cells differ by at most one visit, and each cell's two sides by at most one;
+- within a rater, two pairs of methods differ by at most one visit, subjects and sides stay close to equal.
+
+Seed and rater's number decide everything, so a session can be made again (W. G. Cochran, G. M. Cox, *Experimental
+Designs*, 2nd edition, 1957, chapter 11, for incomplete blocks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import gcd
+from typing import Literal
+
+import numpy as np
+
+from tfg.errors import DataError
+
+Kind = Literal["pair", "late", "instructed"]
+Choice = Literal["a", "b", "tie"]
+CHOICES: tuple[Choice, ...] = ("a", "b", "tie")  # the left one, the right one, no difference
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Two videos side by side.
+
+    :ivar kind: ``"pair"``, a vote; ``"late"``, a check: one video twice, once with its sound late; ``"instructed"``, a
+        check: the page says what to answer.
+    :ivar subject: whose talk, the name of a file.
+    :ivar left: the method on the left; ``right``: on the right. In a ``"late"`` check one of the two is :data:`LATE`.
+    :ivar expected: of a check, the answer that passes it; "" for a pair.
+    """
+
+    kind: Kind
+    subject: str
+    left: str
+    right: str
+    expected: Choice | Literal[""] = ""
+
+
+LATE = "late"  # in place of a method: the true video with its sound delayed
+_SHUFFLES = 200  # orders tried for one in which no subject follows itself
+
+
+@dataclass(frozen=True)
+class Design:
+    """The plan of a study.
+
+    :ivar methods: two or more names; ``subjects``: one or more.
+    :ivar pairs: how many pairs a rater judges, at most one for each subject and pair of methods.
+    :ivar checks: how many attention checks are mixed in among them.
+    :ivar truth: the method that is the real video, if there is one: its checks are then also of the kind ``"late"``.
+    :ivar seed: another seed is another assignment of methods and subjects to the sequence, and other orders.
+    :raises DataError: names that repeat, too few of them, or numbers out of range.
+    """
+
+    methods: tuple[str, ...]
+    subjects: tuple[str, ...]
+    pairs: int
+    checks: int = 2
+    truth: str | None = None
+    seed: int = 0
+    _order: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for what, names, least in (("methods", self.methods, 2), ("subjects", self.subjects, 1)):
+            if len(set(names)) != len(names) or len(names) < least:
+                raise DataError(f"{what} are {', '.join(names) or 'none'}; expected {least} or more, each once")
+        if LATE in self.methods:
+            raise DataError(f"a method is called {LATE!r}, the name of the delayed video of checks: call it otherwise")
+        if self.truth is not None and self.truth not in self.methods:
+            raise DataError(f"truth is {self.truth!r}; expected one of the methods {', '.join(self.methods)}, or None")
+        if not 1 <= self.pairs <= self.cells:
+            raise DataError(
+                f"pairs is {self.pairs}; expected 1 to {self.cells}: {len(self.subjects)} subjects times "
+                f"{self.cells // len(self.subjects)} pairs of methods"
+            )
+        if not 0 <= self.checks <= self.pairs or self.seed < 0:
+            raise DataError(
+                f"checks is {self.checks} and seed {self.seed}; expected 0 to {self.pairs} checks, a seed >= 0"
+            )
+        object.__setattr__(self, "_order", tuple(_round_robin(len(self.methods))))
+
+    @property
+    def cells(self) -> int:
+        """How many different pairs there are: subjects times pairs of methods."""
+        return len(self.subjects) * len(self.methods) * (len(self.methods) - 1) // 2
+
+    def block(self, number: int) -> list[Trial]:
+        """The pairs of rater ``number`` (0, 1, ...), in the order of the sequence."""
+        first = number * self.pairs
+        return [self._cell(index) for index in range(first, first + self.pairs)]
+
+    def session(self, number: int) -> tuple[Trial, ...]:
+        """What rater ``number`` sees: the block in random order, a check in each of as many stretches of it."""
+        random = np.random.default_rng([self.seed, number])
+        trials = _apart(self.block(number), random)
+        places = np.linspace(1, len(trials), self.checks + 1)  # never first: the page is new then
+        for check in reversed(range(self.checks)):  # from the end: places before stay what they are
+            at = int(random.integers(round(places[check]), round(places[check + 1]) + 1))
+            trials.insert(at, self._check(number, check, random))
+        return tuple(trials)
+
+    def _cell(self, index: int) -> Trial:
+        """Place ``index`` of the endless sequence: in each layer all pairs once, in each cycle of layers all cells."""
+        names = np.random.default_rng(self.seed)
+        methods, subjects = names.permutation(self.methods), names.permutation(self.subjects)
+        layer, place = divmod(index, len(self._order))
+        cycle, layer = divmod(layer, len(subjects))
+        one, other = self._order[place]
+        # subjects in turn from cell to cell; the last term makes a pair meet all of them in a cycle
+        common = gcd(len(self._order), len(subjects))
+        subject = (layer * len(self._order) + place + layer * common // len(subjects)) % len(subjects)
+        if (layer + cycle) % 2:  # turned about from visit to visit
+            one, other = other, one
+        return Trial("pair", str(subjects[subject]), str(methods[one]), str(methods[other]))
+
+    def _check(self, number: int, check: int, random: np.random.Generator) -> Trial:
+        subject = self.subjects[(number + check) % len(self.subjects)]
+        expected = CHOICES[int(random.integers(2))]
+        if self.truth is not None and check % 2 == 0:
+            left, right = (self.truth, LATE) if expected == "a" else (LATE, self.truth)
+            return Trial("late", subject, left, right, expected)
+        method = self.methods[int(random.integers(len(self.methods)))]
+        return Trial("instructed", subject, method, method, expected)
+
+
+def _round_robin(count: int) -> Iterator[tuple[int, int]]:
+    """All pairs ``(left, right)`` of ``count``, in rounds in which nobody plays twice (the circle method).
+
+    From round to round everyone changes sides, with one exception at most (D. de Werra, *Scheduling in sports*, 1981).
+    """
+    last = count + count % 2 - 1  # where count is odd, nobody: who is drawn against it sits out
+    for turn in range(last):
+        yield from [] if last == count else [(turn, last) if turn % 2 else (last, turn)]
+        for step in range(1, (last + 1) // 2):
+            pair = (turn + step) % last, (turn - step) % last
+            yield pair if step % 2 else pair[::-1]
+
+
+def _apart(trials: list[Trial], random: np.random.Generator) -> list[Trial]:
+    """A random order; of those tried, the first with the fewest subjects that follow themselves."""
+    best, fewest = trials, len(trials) + 1
+    for _ in range(_SHUFFLES):
+        order = [trials[i] for i in random.permutation(len(trials))]
+        repeats = sum(one.subject == two.subject for one, two in pairwise(order))
+        if repeats < fewest:
+            best, fewest = order, repeats
+        if fewest == 0:
+            break
+    return best

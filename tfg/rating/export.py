@@ -1,0 +1,111 @@
+"""Votes as the csv that :mod:`tfg.study` reads, and how a study goes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import statistics
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfg.errors import DataError
+from tfg.rating.store import Vote, VoteStore
+
+COLUMNS = ("dimension", "subject", "rater", "method_a", "method_b", "choice", "seconds", "time")
+
+
+@dataclass(frozen=True)
+class RaterSummary:
+    """One rater: trials answered and there to answer, checks answered and failed, median seconds a trial."""
+
+    code: str
+    done: int
+    total: int
+    checks: int
+    failed: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """How a study goes.
+
+    :ivar raters: in the order of the design.
+    :ivar votes: votes (no checks) for each pair of methods, names in order, for the first question.
+    :ivar cells: for each subject and pair of methods in the same way; those without a vote are there with 0.
+    :ivar left: how often the left video was chosen among the votes that are no ties, 0 to 1; None without any.
+    :ivar ties: share of "no difference", 0 to 1; None without votes.
+    """
+
+    raters: tuple[RaterSummary, ...]
+    votes: dict[tuple[str, str], int]
+    cells: dict[tuple[str, str, str], int]
+    left: float | None
+    ties: float | None
+
+    @property
+    def finished(self) -> int:
+        """How many raters have answered everything."""
+        return sum(rater.done == rater.total for rater in self.raters)
+
+
+def summarise(store: VoteStore) -> StudySummary:
+    """How many raters and votes there are, who failed checks, and how long a trial takes."""
+    votes = store.votes()
+    first = next(iter(store.plan.questions))
+    raters = tuple(_rater(store, code, [v for v in votes if v.rater == code]) for code in store.raters())
+    design = store.plan.design
+    pairs = [(a, b) for a in sorted(design.methods) for b in sorted(design.methods) if a < b]
+    cells = {(subject, a, b): 0 for subject in design.subjects for a, b in pairs}
+    told: Counter[str] = Counter()
+    for vote in votes:
+        if vote.trial.kind == "pair" and vote.dimension == first:
+            a, b = sorted((vote.trial.left, vote.trial.right))
+            cells[vote.trial.subject, a, b] += 1
+            told[vote.choice] += 1
+    by_pair = {pair: sum(n for (_, *methods), n in cells.items() if tuple(methods) == pair) for pair in pairs}
+    decided = told["a"] + told["b"]
+    return StudySummary(
+        raters, by_pair, cells, told["a"] / decided if decided else None,
+        told["tie"] / told.total() if told else None,
+    )  # fmt: skip
+
+
+def export_votes(store: VoteStore, path: Path | str, most_failed: int | None = None) -> list[str]:
+    """Write the votes, without checks, as the csv that :func:`tfg.study.votes.read_votes` reads.
+
+    :param path: of the csv; an existing file is replaced when the new one is complete.
+    :param most_failed: leave out raters who failed more checks than this; by default nobody. Decide before you look.
+    :returns: codes of the raters left out.
+    :raises DataError: there are no votes to write, or the folder does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: no such folder; expected one to write {path.name} into: create it")
+    out = [r.code for r in summarise(store).raters if most_failed is not None and r.failed > most_failed]
+    votes = [v for v in store.votes() if v.trial.kind == "pair" and v.rater not in out]
+    if not votes:
+        raise DataError(f"{store.path}: no votes to export ({len(out)} raters left out for failed checks)")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for v in votes:
+                methods = v.trial.left, v.trial.right
+                writer.writerow([v.dimension, v.trial.subject, v.rater, *methods, v.choice, f"{v.seconds:.1f}", v.time])
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return out
+
+
+def _rater(store: VoteStore, code: str, votes: list[Vote]) -> RaterSummary:
+    at = store.progress(code)
+    assert at is not None
+    trials = {vote.place: vote for vote in votes}
+    checks = {vote.place for vote in votes if vote.trial.expected}
+    failed = {vote.place for vote in votes if vote.failed}
+    seconds = statistics.median(vote.seconds for vote in trials.values()) if trials else None
+    return RaterSummary(code, at.done, at.total, len(checks), len(failed), seconds)

@@ -1,0 +1,108 @@
+"""The rating page: a widget that shows one screen after the other and keeps each answer before it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module, resources
+from typing import Any
+
+from tfg.errors import DataError
+from tfg.rating.folder import StudyFolder
+from tfg.rating.store import Progress
+
+_SIDES = {"a": "Left", "b": "Right"}
+_THANKS = """Your answers are saved. You may close this page.
+
+If you want them deleted, tell {contact} your code."""
+
+
+class RatingPage:
+    """One rater's session, from consent to thanks.
+
+    The browser sends ``{"type": "consent"}``, ``{"type": "resume", "code": ...}`` or ``{"type": "vote", "place": ...,
+    "choices": ..., "seconds": ...}``; each is answered by a new :attr:`state`, which says what is on the screen.
+
+    :param study: whose pairs are shown and whose file the answers go to.
+    :param videos: address of the study's videos as the browser sees it, where a server gives them out. Without it they
+        are sent through the notebook's connection, which suits short ones.
+    """
+
+    def __init__(self, study: StudyFolder, videos: str | None = None) -> None:
+        self.study, self._videos = study, videos
+        self._turn = 0
+        self.state: dict[str, Any] = {}
+        self._listener: Callable[[dict[str, Any]], None] = lambda state: None
+        self._show("welcome", title=study.plan.title, consent=study.plan.consent)
+
+    def widget(self) -> Any:
+        """The page as an anywidget; as the last value of a cell it shows itself.
+
+        :raises DataError: anywidget is not installed.
+        """
+        made = _widget_class()(state=self.state)
+        self._listener = lambda state: setattr(made, "state", state)
+        made.on_msg(lambda _, message, __: self.receive(message))
+        return made
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """Do what the rater asks for and show the next screen. What is refused is said on the screen."""
+        try:
+            if message["type"] == "consent":
+                self._go_on(self.study.store.register())
+            elif message["type"] == "resume":
+                self._go_on(message["code"])
+            else:
+                # A second click or window: the first answer stays, and the page goes on from there
+                code = self.state.get("code", "")
+                self.study.store.vote(code, message["place"], message["choices"], message["seconds"])
+                self._go_on(code)
+        except DataError as error:
+            self._show(**self.state | {"problem": str(error)})
+
+    def _go_on(self, code: str) -> None:
+        at = self.study.store.progress(code)
+        if at is None:
+            raise DataError(f"Nobody has the code {code!r} here. Check it, or begin anew above.")
+        if at.trial is None:
+            self._show("done", code=at.code, text=_THANKS.format(contact=self.study.plan.contact))
+            return
+        self._show(
+            "trial",
+            code=at.code, done=at.done, total=at.total, place=at.place, questions=dict(self.study.plan.questions),
+            sources=[self._source(at, method) for method in (at.trial.left, at.trial.right)],
+            instruction=_instruction(at),
+        )  # fmt: skip
+
+    def _source(self, at: Progress, method: str) -> str | bytes:
+        assert at.trial is not None
+        path = self.study.video(method, at.trial.subject)
+        return f"{self._videos}/{path.name}" if self._videos else path.read_bytes()
+
+    def _show(self, screen: str, problem: str = "", **content: Any) -> None:
+        self._turn += 1
+        self.state = {**content, "screen": screen, "problem": problem, "turn": self._turn}  # a new turn: always drawn
+        self._listener(self.state)
+
+
+def _instruction(at: Progress) -> str:
+    if at.trial is None or at.trial.kind != "instructed":
+        return ""
+    return (
+        "This one only checks that the page is being read. Play both videos (they are the same), then answer "
+        f"“{_SIDES[at.trial.expected]}” to every question."
+    )
+
+
+def _widget_class() -> Any:
+    try:
+        anywidget, traitlets = import_module("anywidget"), import_module("traitlets")
+    except ImportError as error:
+        raise DataError("the rating page needs anywidget, which is not installed: pip install 'tfg[rating]'") from error
+    assets = resources.files("tfg") / "assets" / "rating"
+
+    class RatingWidget(anywidget.AnyWidget):  # type: ignore[name-defined]
+        _esm = (assets / "page.js").read_text(encoding="utf-8")
+        _css = (assets / "page.css").read_text(encoding="utf-8")
+        state = traitlets.Dict().tag(sync=True)
+
+    return RatingWidget
