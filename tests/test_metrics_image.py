@@ -182,6 +182,8 @@ def test_landmark_distance_ignores_place_and_resolution_and_is_zero_for_the_same
     for other in (landmark_distance(elsewhere, real), landmark_distance(*larger)):
         np.testing.assert_allclose(other.mouth, found.mouth, rtol=1e-3)
         np.testing.assert_allclose(other.face, found.face, rtol=1e-3)
+    still = landmark_distance(moved(real, landmarks=real.landmarks + np.array((x, y), np.float32)), real)
+    np.testing.assert_allclose(still.place * still.eyes, np.hypot(x, y), atol=1e-3)
     assert (found.mouth > 0).all()
     same = landmark_distance(real, real)
     assert not same.mouth.any()

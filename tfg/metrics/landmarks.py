@@ -22,6 +22,7 @@ class LandmarkDistance(NamedTuple):
 
     mouth: PerFrame  #: of the 20 mouth landmarks, in eye distances
     face: PerFrame  #: of all 68 landmarks, in eye distances
+    place: PerFrame  #: between the mean points of all 68, before they are laid on each other, in eye distances
     eyes: PerFrame  #: pixels between the outer corners of the reference's eyes
     start: int  #: first frame compared
     stop: int  #: one after the last
@@ -51,7 +52,8 @@ def landmark_distance(generated: FaceTrack, reference: FaceTrack) -> LandmarkDis
     if not eyes.all():
         raise MetricError("the reference's outer eye corners coincide; expected a face, to measure distances by")
     mouth, face = (_distance(made[:, points], real[:, points]) / eyes for points in (MOUTH, slice(None)))
-    return LandmarkDistance(mouth, face, eyes, start, stop)
+    place = np.linalg.norm(made.mean(axis=1) - real.mean(axis=1), axis=-1) / eyes
+    return LandmarkDistance(mouth, face, place, eyes, start, stop)
 
 
 def _distance(made: PerFrame, real: PerFrame) -> PerFrame:
