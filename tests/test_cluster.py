@@ -24,8 +24,7 @@ def two_workers() -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     patch.setenv("RAY_AUTH_MODE", "disabled")
-    environment = {"env_vars": {"PYTHONPATH": str(Path(__file__).parents[1])}}  # the cluster's machines have tfg
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=environment)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
     patch.undo()

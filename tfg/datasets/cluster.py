@@ -29,7 +29,7 @@ def run(calls: Sequence[Any], workers: int | None = None) -> Iterator[Any]:
     except ImportError as error:
         raise DataError("Ray is not installed; a cluster needs it: pip install 'tfg[cluster]'") from error
     if not ray.is_initialized():
-        address = os.environ.get("RAY_ADDRESS", "auto")
+        address = os.environ.get("RAY_ADDRESS") or "auto"
         try:
             ray.init(address=address, log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
