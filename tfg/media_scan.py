@@ -153,16 +153,16 @@ def open_container(path: str | os.PathLike[str]) -> Any:
     """
     name = os.fspath(path)
     if not os.path.exists(name):
-        raise MissingFileError(f"{name}: no such file; expected a video file: check the path")
+        raise MissingFileError(f"{name}: no such file; expected a video or sound file: check the path")
     if os.path.isdir(name):
-        raise MissingFileError(f"{name}: is a folder; expected a video file: name one of the files in it")
+        raise MissingFileError(f"{name}: is a folder; expected a video or sound file: name one of the files in it")
     try:
         with open(name, "rb") as file:
             head = file.read(12)
     except OSError as error:
-        raise MediaError(f"{name}: cannot be opened ({error.strerror}); expected a readable video file") from error
+        raise MediaError(f"{name}: cannot be opened ({error.strerror}); expected a readable file") from error
     if not head:
-        raise MediaError(f"{name}: is empty (0 bytes); expected a video file: copy or download it again")
+        raise MediaError(f"{name}: is empty (0 bytes); expected a video or sound file: copy or download it again")
     try:
         return av.open(name, metadata_errors="replace")  # a damaged title is no reason to refuse the pictures
     except FFmpegError as error:

@@ -177,7 +177,7 @@ def dub(
 
 
 def mel_in_pieces(wave: Wave) -> NDArray[np.float32]:
-    """:func:`tfg.audio.log_mel` of a long sound without its spectrogram in memory: ``float32 (80, M)``, equal."""
+    """:func:`tfg.audio.log_mel` of a long sound without its spectrogram in memory: ``float32 (80, M)``."""
     columns = 1 + len(wave) // _HOP
     if columns <= _COLUMNS:
         return log_mel(wave)
