@@ -89,7 +89,7 @@ def dub(
     the middle of its own time. The film lasts as long as the sound: a shorter video goes on backwards and forwards, a
     still picture stays. Frames in which no face is seen keep their picture (and get the mark like all others).
     The identity reference comes from another moment than the frame; of a still picture it is the picture itself.
-    Memory: a few frames whatever the length, and about 0.1 MB per second of film.
+    Memory: a few frames whatever the length, and about 0.2 MB per second of film.
 
     :param face: a video of any frame rate and size, or a still picture.
     :param audio: a sound file, or a video whose sound is taken.
