@@ -11,7 +11,7 @@ from scipy import stats
 from tfg.errors import DataError, MetricError
 from tfg.study import agreement as ag
 from tfg.study import correlation as co
-from tfg.study.votes import Vote
+from tfg.study.votes import Vote, win_share
 
 # ---- raters -------------------------------------------------------------------------------------------------------
 
@@ -73,6 +73,21 @@ def test_alpha_of_votes_does_not_depend_on_which_method_is_called_the_first() ->
     assert alphas[0] > 0.8, "all say x; one-sided names would call that chance"
 
 
+def test_reliability_is_that_of_a_second_panel() -> None:
+    random = np.random.default_rng(2)
+    preferred = random.uniform(0.2, 0.8, (40, 6))
+    row, column = np.triu_indices(4, 1)
+    panels = np.zeros((2, 40, 4, 4), int)
+    for wins in panels:
+        wins[:, row, column] = random.binomial(16, preferred)
+        wins[:, column, row] = 16 - wins[:, row, column]
+    first, second = win_share(panels, np.zeros_like(panels))
+    assert ag.reliability(panels[0]) == pytest.approx(co.within_correlation(first, second), abs=0.12)
+    assert ag.reliability(np.stack([np.triu(np.full((4, 4), 8), 1)] * 3)) == pytest.approx(1)
+    with pytest.raises(MetricError, match="two votes"):
+        ag.reliability(np.zeros((1, 3, 3), int))
+
+
 def test_a_rater_is_compared_with_the_others_only() -> None:
     def vote(rater: str, choice: str) -> Vote:
         return Vote("lip", "s", "x", "y", int(choice == "x"), int(choice == "y"), int(choice == "tie"), rater)
@@ -107,6 +122,14 @@ def test_a_metric_without_an_answer_gets_half_a_point() -> None:
         co.pair_agreement(WINS, np.zeros((3, 2)))
     with pytest.raises(MetricError, match="majority"):
         co.pair_agreement(np.array([[[0, 2], [2, 0]]]), np.array([[1.0, 2.0]]))
+
+
+def test_parts_of_subjects_add_up_to_the_agreement() -> None:
+    metric = np.array([[3.0, 2.0, 1.0], [1.0, np.nan, 1.0]])
+    found, parts = co.pair_agreement(WINS, metric), co.pair_parts(WINS, metric)
+    alone = [co.pair_parts(WINS[i : i + 1], metric[i : i + 1]) for i in range(2)]
+    np.testing.assert_array_equal(np.array(parts), np.array(alone)[..., 0].T)
+    assert found.majority == pytest.approx(parts.right.sum() / parts.decided.sum())
 
 
 @given(st.integers(0, 10**6), st.permutations(range(4)), st.integers(1, 4))
@@ -171,12 +194,12 @@ def test_missing_scores_are_refused_and_constant_ones_have_no_correlation(scores
     assert co.within_correlation(people, np.ones((6, 4)), "kendall") == 0
 
 
-def test_bootstrap_draws_whole_subjects_and_repeats(scores: tuple) -> None:
-    seen: list[np.ndarray] = []
-    values = co.bootstrap(lambda chosen: float(seen.append(chosen) or chosen.mean()), 6, 400, seed=1)
-    assert np.array(seen).shape == (400, 6)
-    assert set(np.array(seen).ravel()) == set(range(6))
-    np.testing.assert_array_equal(values, co.bootstrap(lambda chosen: float(chosen.mean()), 6, 400, seed=1))
+def test_resampling_draws_whole_subjects_and_repeats() -> None:
+    chosen = co.resample(6, 400, seed=1)
+    assert chosen.shape == (400, 6)
+    assert set(chosen.ravel()) == set(range(6))
+    np.testing.assert_array_equal(chosen, co.resample(6, 400, seed=1))
+    values = chosen.mean(axis=1)
     low, high = co.interval(values)
     assert low < 2.5 < high
     assert np.mean((values >= low) & (values <= high)) == pytest.approx(0.95, abs=0.02)

@@ -30,20 +30,22 @@ def test_votes_by_coin_have_no_spread() -> None:
     assert max(po.spread(wins[0])) < 0.1
 
 
-def test_many_correlations_at_once_are_those_of_one_by_one() -> None:
+def test_many_correlations_at_once_are_those_of_scipy() -> None:
     wins, metrics = po.simulate(6, 4, 15, SPREAD, (0.5,), studies=3)
     people = win_share(wins, np.zeros_like(wins))
-    one_by_one = [co.within_correlation(a, b) for a, b in zip(people, metrics[0], strict=True)]
-    np.testing.assert_allclose(po.correlations(people, metrics[0]), one_by_one)
+    one_by_one = [
+        stats.pearsonr(co.within(a).ravel(), co.within(b).ravel())[0] for a, b in zip(people, metrics[0], strict=True)
+    ]
+    np.testing.assert_allclose(co.within_pearson(people, metrics[0]), one_by_one)
 
 
 def test_metrics_follow_the_quality_as_closely_as_asked() -> None:
     wins, metrics = po.simulate(2000, 4, 2000, po.Spread(0, 0.3), (0.9, 0.4), shared=0.5, studies=1)
     people = win_share(wins, np.zeros_like(wins))
-    assert po.correlations(people, metrics[0])[0] == pytest.approx(0.9, abs=0.02)
-    assert po.correlations(people, metrics[1])[0] == pytest.approx(0.4, abs=0.02)
+    assert co.within_pearson(people, metrics[0])[0] == pytest.approx(0.9, abs=0.02)
+    assert co.within_pearson(people, metrics[1])[0] == pytest.approx(0.4, abs=0.02)
     errors = np.sqrt((1 - 0.81) * (1 - 0.16)) * 0.5
-    assert po.correlations(metrics[0], metrics[1])[0] == pytest.approx(0.36 + errors, abs=0.02)
+    assert co.within_pearson(metrics[0], metrics[1])[0] == pytest.approx(0.36 + errors, abs=0.02)
 
 
 def test_power_grows_with_subjects_and_equal_metrics_stay_undecided() -> None:
@@ -51,6 +53,22 @@ def test_power_grows_with_subjects_and_equal_metrics_stay_undecided() -> None:
     assert powers[0] < powers[1] < powers[2]
     assert powers[2] > 0.9
     assert po.metric_power(10, 0.5, 0.5, SPREAD, studies=800) == pytest.approx(0.025, abs=0.015)
+
+
+def test_number_of_subjects_to_decide_gives_the_power_it_promises() -> None:
+    """Against simulated normal scores, which do not come from this package's own simulation."""
+    r12, r13, r23 = 0.6, 0.2, 0.3
+    needed = po.subjects_to_decide(r12, r13, r23)
+    assert needed is not None
+    random = np.random.default_rng(0)
+    root = np.linalg.cholesky([[1, r12, r13], [r12, 1, r23], [r13, r23, 1]])
+    found = []
+    for _ in range(400):
+        people, first, second = np.einsum("ij,jsm->ism", root, random.normal(size=(3, needed, 4)))
+        found.append(co.compare(people, first, second).p < 0.05)
+    assert np.mean(found) == pytest.approx(0.8, abs=0.07)
+    assert po.subjects_to_decide(0.4, 0.4, 0.2) is None
+    assert po.subjects_to_decide(0.5, 0.4, 0.2) > needed
 
 
 def test_ranking_errors_are_nominal_only_where_their_assumption_holds() -> None:

@@ -7,7 +7,6 @@ each subject's mean is subtracted first. What raters saw of one subject hangs to
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import combinations, product
 from typing import Literal, NamedTuple
 
@@ -45,6 +44,25 @@ def pair_agreement(wins: Counts, metric: Float) -> PairAgreement:
     :param metric: ``(S, M)``, more is better.
     :raises MetricError: shapes that do not fit, or no pair with a majority.
     """
+    parts = pair_parts(wins, metric)
+    right, decided, with_votes, votes, most = (float(part.sum()) for part in parts)
+    if not decided:
+        raise MetricError("no pair has a majority; agreement with it is undefined")
+    return PairAgreement(right / decided, with_votes / votes, most / votes, int(decided))
+
+
+class PairParts(NamedTuple):
+    """Sums of :func:`pair_agreement` for each subject, ``(S,)``, so that subjects can be drawn anew."""
+
+    right: Float  #: pairs with a majority on whose side the metric is
+    decided: Float  #: pairs with a majority
+    with_votes: Float  #: votes on the metric's side
+    votes: Float
+    most: Float  #: votes on the side of their pair's majority
+
+
+def pair_parts(wins: Counts, metric: Float) -> PairParts:
+    """What :func:`pair_agreement` adds up, subject by subject; its parameters."""
     wins, metric = np.asarray(wins), np.asarray(metric, float)
     if wins.shape != (*metric.shape, metric.shape[-1]):
         raise MetricError(f"wins {wins.shape} and scores {metric.shape}; expected (S, M, M) and (S, M)")
@@ -52,17 +70,10 @@ def pair_agreement(wins: Counts, metric: Float) -> PairAgreement:
     first, second = wins[:, row, column], wins[:, column, row]
     prefers = np.nan_to_num(np.sign(metric[:, row] - metric[:, column]))
     decided = first != second
-    if not decided.any():
-        raise MetricError("no pair has a majority; agreement with it is undefined")
-    right = (1 + prefers * np.sign(first - second)) / 2
-    with_votes = (first * (1 + prefers) + second * (1 - prefers)).sum() / 2
-    total = (first + second).sum()
-    return PairAgreement(
-        float(right[decided].mean()),
-        float(with_votes / total),
-        float(np.maximum(first, second).sum() / total),
-        int(decided.sum()),
-    )
+    right = decided * (1 + prefers * np.sign(first - second)) / 2
+    with_votes = (first * (1 + prefers) + second * (1 - prefers)) / 2
+    parts = (right, decided, with_votes, first + second, np.maximum(first, second))
+    return PairParts(*(part.sum(axis=1).astype(float) for part in parts))
 
 
 # ---- scores -------------------------------------------------------------------------------------------------------
@@ -88,6 +99,18 @@ def correlation(people: Float, metric: Float, kind: Kind = "pearson") -> float:
     return float(_FUNCTIONS[kind](a, b).statistic)
 
 
+def within_pearson(people: Float, metric: Float) -> Float:
+    """Pearson's correlation after each subject's mean was taken off, of many studies at once.
+
+    :param people: ``(..., S, M)``, as ``metric``.
+    :returns: ``(...)``; NaN where one of the two does not vary.
+    """
+    a, b = within(people), within(metric)
+    together, *alone = ((x * y).sum(axis=(-1, -2)) for x, y in ((a, b), (a, a), (b, b)))
+    scale = np.sqrt(alone[0] * alone[1])
+    return np.divide(together, scale, out=np.full(np.shape(together), np.nan), where=scale > 1e-12)
+
+
 def within_correlation(people: Float, metric: Float, kind: Kind = "pearson") -> float:
     """Correlation within subjects, ``(S, M)`` against ``(S, M)``: of all clips, each subject's mean taken off first.
 
@@ -96,9 +119,8 @@ def within_correlation(people: Float, metric: Float, kind: Kind = "pearson") -> 
 
     :raises MetricError: see :func:`correlation`.
     """
-    if kind == "pearson":
-        return correlation(within(people), within(metric))
-    return float(np.nan_to_num(subject_correlations(people, metric, kind)).mean())
+    by_subject = subject_correlations(people, metric, kind)
+    return float(within_pearson(people, metric) if kind == "pearson" else np.nan_to_num(by_subject).mean())
 
 
 def subject_correlations(people: Float, metric: Float, kind: Kind = "spearman") -> Float:
@@ -109,17 +131,9 @@ def subject_correlations(people: Float, metric: Float, kind: Kind = "spearman") 
 # ---- intervals ----------------------------------------------------------------------------------------------------
 
 
-def bootstrap(
-    statistic: Callable[[NDArray[np.int64]], float], subjects: int, draws: int = 2000, seed: int = 0
-) -> Float:
-    """Values of a statistic over resampled subjects.
-
-    :param statistic: called with the indices of the subjects drawn, with repetitions.
-    :param subjects: how many there are, and are drawn.
-    :returns: ``(draws,)``. With the same seed two statistics see the same draws, so their difference can be taken.
-    """
-    random = np.random.default_rng(seed)
-    return np.array([statistic(random.integers(subjects, size=subjects)) for _ in range(draws)])
+def resample(subjects: int, draws: int = 2000, seed: int = 0) -> NDArray[np.int64]:
+    """Subjects drawn anew with replacement: indices ``(draws, subjects)``, the same for the same seed."""
+    return np.random.default_rng(seed).integers(subjects, size=(draws, subjects))
 
 
 def interval(values: Float, level: float = 0.95) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from tfg.study.correlation import williams_test
+from tfg.study.correlation import resample, williams_test, within_pearson
 from tfg.study.votes import Counts, win_share
 
 ALPHA = 0.05
@@ -84,17 +84,6 @@ def simulate(
     return wins, np.array(metrics)
 
 
-def correlations(people: Float, metric: Float) -> Float:
-    """Pearson within subjects of many studies at once: ``(..., S, M)`` twice -> ``(...)``."""
-    products = [p.sum(axis=(-1, -2)) for p in _products(people, metric)]
-    return np.asarray(products[0] / np.sqrt(products[1] * products[2]))
-
-
-def _products(people: Float, metric: Float) -> tuple[Float, Float, Float]:
-    a, b = (scores - scores.mean(axis=-1, keepdims=True) for scores in (people, metric))
-    return a * b, a * a, b * b
-
-
 def metric_power(
     subjects: int,
     better: float,
@@ -115,9 +104,24 @@ def metric_power(
     wins, (first, second) = simulate(subjects, methods, viewers, how, (better, worse), shared, studies, seed)
     people = win_share(wins, np.zeros_like(wins))
     n = subjects * (methods - 1) + 1
-    rs = zip(correlations(people, first), correlations(people, second), correlations(first, second), strict=True)
-    found = [williams_test(*r, n) for r in rs]
+    pairs = ((people, first), (people, second), (first, second))
+    rs = zip(*(within_pearson(a, b) for a, b in pairs), strict=True)
+    found = [williams_test(r12, r13, r23, n) for r12, r13, r23 in rs]
     return float(np.mean([test.p < ALPHA and test.difference > 0 for test in found]))
+
+
+def subjects_to_decide(r12: float, r13: float, r23: float, methods: int = 4, power: float = 0.8) -> int | None:
+    """How many subjects Williams' test needs, were the correlations found the true ones.
+
+    :param r12: of people and the first metric; ``r13``: and the second; ``r23``: of the two; all within subjects.
+    :returns: the smallest number of subjects with that power; None: not even 10,000 would do.
+    """
+    reach = stats.norm.ppf(power)
+    for subjects in range(2, 10_001):
+        test = williams_test(r12, r13, r23, subjects * (methods - 1) + 1)
+        if abs(test.t) >= stats.t.ppf(1 - ALPHA / 2, test.freedom) + reach:
+            return subjects
+    return None
 
 
 class Decided(NamedTuple):
@@ -167,9 +171,7 @@ def coverage(
     wins, (metric,) = simulate(subjects, methods, viewers, how, (follows,), studies=studies, seed=seed)
     people = win_share(wins, np.zeros_like(wins))
     many, (endless,) = simulate(50_000, methods, viewers, how, (follows,), studies=1, seed=seed + 1)
-    truth = float(correlations(win_share(many, np.zeros_like(many)), endless)[0])
-    parts = [p.sum(axis=-1) for p in _products(people, metric)]  # of each subject
-    chosen = np.random.default_rng(seed).integers(subjects, size=(draws, subjects))
-    top, left, right = (part[:, chosen].sum(axis=-1) for part in parts)
-    low, high = np.quantile(top / np.sqrt(left * right), (0.025, 0.975), axis=1)
+    truth = within_pearson(win_share(many, np.zeros_like(many)), endless)[0]
+    chosen = resample(subjects, draws, seed)
+    low, high = np.quantile(within_pearson(people[:, chosen], metric[:, chosen]), (0.025, 0.975), axis=1)
     return float(((low <= truth) & (truth <= high)).mean())
