@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import tempfile
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +40,13 @@ def film() -> Clip:
     return Clip(frames, sound)
 
 
+@cache
+def encoded() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        tfg.write_clip(film(), Path(folder) / "film.mp4", crf=1)
+        return (Path(folder) / "film.mp4").read_bytes()
+
+
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     (tmp_path / "HDTF_dataset").mkdir()
@@ -45,7 +54,7 @@ def corpus(tmp_path: Path) -> Path:
     for kind, text in LISTS.items():
         (tmp_path / f"HDTF_dataset/RD_{kind}.txt").write_text(text)
     for video in "ABE":
-        tfg.write_clip(film(), tmp_path / f"videos/RD_{video}.mp4", crf=1)
+        (tmp_path / f"videos/RD_{video}.mp4").write_bytes(encoded())
     return tmp_path
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,13 +29,20 @@ IT 0.61 0.70 8.8
 """
 
 
+@cache
+def video() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        tfg.write_clip(noise(8), Path(folder) / "noise.mp4")
+        return (Path(folder) / "noise.mp4").read_bytes()
+
+
 def put(
-    folder: Path, code: str, text: str | None = "Text:  WHEN YOU'RE COOKING\nConf:  4\n", video: bool = True
+    folder: Path, code: str, text: str | None = "Text:  WHEN YOU'RE COOKING\nConf:  4\n", with_video: bool = True
 ) -> None:
     path = folder / f"{code}.mp4"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if video:
-        tfg.write_clip(noise(8), path)
+    if with_video:
+        path.write_bytes(video())
     if text is not None:
         path.with_suffix(".txt").write_text(text)
 
@@ -45,7 +54,7 @@ def corpus(tmp_path: Path) -> Path:
     put(main, f"{VIDEO}/00001")
     put(main, f"{VIDEO}/00002")
     put(main, f"{VIDEO}/00003", text=None)
-    put(main, f"{VIDEO}/00004", video=False)
+    put(main, f"{VIDEO}/00004", with_video=False)
     put(main, f"{VIDEO}/00005")
     (main / f"{VIDEO}/00005.mp4").write_bytes(b"damaged")
     put(pretrain, f"{VIDEO}/00001", PRETRAIN)

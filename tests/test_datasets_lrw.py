@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,13 @@ Duration: 0.40 seconds
 """
 
 
+@cache
+def video() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        tfg.write_clip(noise(lrw.FRAMES), Path(folder) / "noise.mp4")
+        return (Path(folder) / "noise.mp4").read_bytes()
+
+
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """Two words; of the test clips one lacks its metadata, one its video."""
@@ -34,7 +43,7 @@ def corpus(tmp_path: Path) -> Path:
     ):
         path = tmp_path / "lipread_mp4" / word / split / f"{word}_{number:05}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
-        tfg.write_clip(noise(lrw.FRAMES), path)
+        path.write_bytes(video())
         path.with_suffix(".txt").write_text(METADATA)
     world = tmp_path / "lipread_mp4/WORLD/test"
     (world / "WORLD_00001.txt").unlink()
