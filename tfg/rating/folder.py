@@ -106,7 +106,7 @@ def make_study(
     )
     trials = design.pairs + design.checks
     shown = 2 * sum(probe.seconds for probe in seconds) / len(seconds) + _DECISION
-    said = {"{trials}": str(trials), "{minutes}": str(max(1, round(trials * shown / 60))), "{contact}": contact}
+    said = {"{trials}": str(trials), "{minutes}": str(max(2, round(trials * shown / 60))), "{contact}": contact}
     for name, value in said.items():
         text = text.replace(name, value)
     folder.parent.mkdir(parents=True, exist_ok=True)
