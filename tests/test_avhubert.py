@@ -183,7 +183,7 @@ def test_frames_in_parts_equal_all_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     front = randomise(VisualFrontEnd(width=4, video_pool=2)).eval()
     video = torch.randn(2, 9, 88, 88)
     whole = front(video)
-    monkeypatch.setattr(resnet, "IMAGES_AT_ONCE", 4)
+    monkeypatch.setattr(resnet, "IMAGES_AT_ONCE", {False: 4})
     torch.testing.assert_close(front(video), whole, rtol=0, atol=1e-5)
 
 

@@ -130,7 +130,8 @@ def test_value_and_gradient_equal_the_full_pass(metric, k: int, starts: list[int
         (gradient,) = torch.autograd.grad(value.loss, windows)
         expected = full_loss(maker, metric, video, face, windows, starts)
         (expected_gradient,) = torch.autograd.grad(expected, windows)
-        assert abs(float((value.loss - expected).detach())) <= tolerance * float(expected.detach())
+        rounding = 4 * torch.finfo(dtype).eps  # of the cosine: a loss near 0 is a difference of nearly equal numbers
+        assert abs(float((value.loss - expected).detach())) <= tolerance * float(expected.detach()) + rounding
         assert float((gradient - expected_gradient).norm()) <= tolerance * float(expected_gradient.norm())
         assert float(expected_gradient.norm()) > 1e-4
 

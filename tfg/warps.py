@@ -74,6 +74,13 @@ def warp(image: NDArray[np.generic], transform: Float64, size: int, outside: flo
     )  # fmt: skip
 
 
+def inverse_2x2(matrix: Tensor) -> Tensor:
+    """The inverses of ``(..., 2, 2)`` matrices in closed form: on a GPU, linear algebra may not start in a thread."""
+    (a, b), (c, d) = matrix[..., 0, :].unbind(-1), matrix[..., 1, :].unbind(-1)
+    adjugate = torch.stack([torch.stack([d, -b], dim=-1), torch.stack([-c, a], dim=-1)], dim=-2)
+    return adjugate / (a * d - b * c)[..., None, None]
+
+
 def warp_frames_torch(frames: Tensor, transforms: Tensor, size: int) -> Tensor:
     """The differentiable twin of :func:`warp`: bilinear, zeros outside, gradients to the pixels.
 
@@ -90,7 +97,7 @@ def warp_frames_torch(frames: Tensor, transforms: Tensor, size: int) -> Tensor:
     height, width = frames.shape[2:]
     # the grid is laid out in the transforms' own precision (float64 from NumPy) and rounded once, at the end
     matrix = transforms.to(frames.device)
-    inverse = torch.linalg.inv(matrix[:, :, :2])  # output -> source
+    inverse = inverse_2x2(matrix[:, :, :2])  # output -> source
     axis = torch.arange(size, dtype=matrix.dtype, device=frames.device)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     points = torch.stack([x, y], dim=-1).reshape(1, -1, 2) - matrix[:, None, :, 2]

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 TEMPORAL_CONTEXT = 2
 
 
-#: Images that evaluation takes through the network at once.
-IMAGES_AT_ONCE = 40
+#: Images that evaluation takes through the network at once: on a CPU (False), on a GPU (True).
+IMAGES_AT_ONCE = {False: 40, True: 640}
 
 
 def stack_neighbours(video: Tensor) -> Tensor:
@@ -132,8 +132,9 @@ class VisualFrontEnd(nn.Module):
     def of_stacks(self, stacks: Tensor) -> Tensor:
         """Pooled frames with their neighbours, ``(B, T, h, w, 5)`` of `stack_neighbours` -> ``(B, T, 8*width)``."""
         # Training needs all frames together for batch norm's statistics. In evaluation frames do not depend on each
-        # other: a few at a time keep the activations inside the processor's cache, and memory small for long clips.
+        # other: a few at a time keep the activations inside the processor's cache, and memory small for long clips. On
+        # a GPU, small kernels would cost more.
         batch, time = stacks.shape[:2]
-        at_once = time if self.training else max(1, IMAGES_AT_ONCE // batch)
+        at_once = time if self.training else max(1, IMAGES_AT_ONCE[stacks.is_cuda] // batch)
         parts = stacks.split(at_once, dim=1)
         return torch.cat([self.trunk(self.frontend3D(part)).view(batch, part.shape[1], -1) for part in parts], dim=1)

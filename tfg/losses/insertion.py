@@ -24,7 +24,7 @@ from tfg.clip import VideoSource
 from tfg.crops import RGB_TO_GREY, track_frames
 from tfg.errors import LossError
 from tfg.faces import FaceTrack
-from tfg.warps import warp_frames_torch
+from tfg.warps import inverse_2x2, warp_frames_torch
 
 _BLOCK = 16  # frames in floating point at once while a clip is prepared
 
@@ -156,20 +156,25 @@ class Insertion:
         :param faces: ``(T, C, S, S)`` in [0, 1], one per frame of this insertion (:meth:`rows` selects them).
         :returns: ``(T, C, P, P)``.
         """
-        size = self.around.shape[-1]
+        size, dtype = self.around.shape[-1], self.around.dtype
         axis = torch.arange(size, dtype=self.transforms.dtype, device=faces.device)
         y, x = torch.meshgrid(axis, axis, indexing="ij")
         points = torch.stack([x, y], dim=-1).reshape(1, -1, 2) - self.transforms[:, None, :, 2]
-        points = points @ torch.linalg.inv(self.transforms[:, :, :2]).transpose(1, 2)  # (T, P * P, 2) in the frame
-        corner = points.floor()
-        part = points - corner
-        step = torch.tensor([(0, 0), (1, 0), (0, 1), (1, 1)], dtype=points.dtype, device=faces.device)
+        points = points @ inverse_2x2(self.transforms[:, :, :2]).transpose(1, 2)  # (T, P * P, 2) in the frame
+        # from here on relative to the box: numbers are small, so single precision is enough where the crops are single
+        boxes = self.boxes[:, None]
+        first = points.floor()
+        part = (points - first).to(dtype)
+        corner = (first + 0.5 - boxes[..., :2]).to(dtype)  # from the box's corner to the pixel's centre
+        step = torch.tensor([(0, 0), (1, 0), (0, 1), (1, 1)], dtype=dtype, device=faces.device)
         taps = corner[:, :, None] + step  # (T, P * P, 4, 2): the four frame pixels around each point
         weights = torch.where(step == 1, part[:, :, None], 1 - part[:, :, None]).prod(dim=-1)
-        bounds = self.pixels[:, None, None]
-        weights = weights * ((taps >= bounds[..., :2]) & (taps <= bounds[..., 2:])).all(dim=-1)
-        boxes = self.boxes[:, None, None]
-        read = _read(faces, (taps + 0.5 - boxes[..., :2]) / (boxes[..., 2:] - boxes[..., :2]))  # (T, C, P * P, 4)
+        shift = boxes[..., :2] - 0.5
+        low, high = ((bound - shift).to(dtype)[:, None] for bound in self.pixels[:, None].split(2, dim=-1))
+        near = 0.25  # pixels are whole numbers apart: no rounding turns one into its neighbour
+        weights = weights * ((taps >= low - near) & (taps <= high + near)).all(dim=-1)
+        extent = (boxes[..., 2:] - boxes[..., :2]).to(dtype)
+        read = _read(faces, taps / extent[:, None])  # (T, C, P * P, 4)
         inserted = (read * weights[:, None].to(read.dtype)).sum(dim=-1)
         return self.around + inserted.reshape(self.around.shape)
 

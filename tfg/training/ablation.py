@@ -22,6 +22,8 @@ from tfg.training import generator
 from tfg.training.generator_recipe import GeneratorRecipe, LossWeights, SyncTerm
 from tfg.training.held_out import RealClip, Row, generator_figures, mean_figures
 
+SAVE_EVERY = 500  # steps
+
 #: Condition -> what it changes in the base recipe, whose sync loss is the paper's: AV-HuBERT on the whole clip.
 CONDITIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "no sync loss": {"weights": {"sync": 0.0}},
@@ -79,7 +81,7 @@ def run(
             done = folder / "figures.json"
             if done.is_file():
                 continue
-            generator.train(recipe, data, folder, device, workers=workers, save_every=recipe.steps)
+            generator.train(recipe, data, folder, device, workers=workers, save_every=SAVE_EVERY)
             clips = clips or [RealClip.of(clip, hubert) for clip in face_clips.load(data / recipe.validate)]
             network = recipe.networks()[0]
             network.load_state_dict(torch.load(folder / generator.CHECKPOINT, weights_only=True)["generator"])

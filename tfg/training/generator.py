@@ -72,7 +72,7 @@ def train(
             f"expected a multiple of {world * recipe.accumulate}"
         )
     run = _Run.of(recipe, fabric, out)
-    clips = _usable(load_clips(data, recipe.train), recipe, fabric)
+    clips = _usable(_spread(load_clips(data, recipe.train), recipe.clips), recipe, fabric)
     examples = Examples(clips, run.generator, run.losses.sync, max(keep, 2 * recipe.batch_size), workers)
     held_out = _usable(load_clips(data, recipe.validate), recipe, fabric)[:SHOWN] if fabric.is_global_zero else []
     shown = Examples(held_out, run.generator, run.losses.sync, SHOWN, workers)
@@ -111,6 +111,12 @@ def load_clips(data: Path, parts: str) -> list[FaceClip]:
     :raises DataError: a folder does not hold face clips.
     """
     return [clip for part in parts.split("+") for clip in face_clips.load(data / part)]
+
+
+def _spread(clips: list[FaceClip], count: int) -> list[FaceClip]:
+    if count > len(clips):
+        raise TrainingError(f"the recipe asks for {count} clips, the folders hold {len(clips)}")
+    return [clips[i * len(clips) // count] for i in range(count)] if count else clips
 
 
 def _usable(clips: Sequence[FaceClip], recipe: GeneratorRecipe, fabric: Fabric) -> list[FaceClip]:
@@ -152,7 +158,10 @@ class _Run:
         described = loop.describe(recipe, generator.config)
         rates = (recipe.learning_rate, recipe.discriminator_learning_rate)
         networks = (generator, discriminator)
-        optimizers = [torch.optim.Adam(n.parameters(), rate, BETAS) for n, rate in zip(networks, rates, strict=True)]
+        optimizers = [
+            torch.optim.Adam(network.parameters(), rate, BETAS, fused=True)
+            for network, rate in zip(networks, rates, strict=True)
+        ]
         pairs = [fabric.setup(n, o) for n, o in zip(networks, optimizers, strict=True)]
         (g, g_opt), (d, d_opt) = pairs
         losses = GeneratorLosses(recipe, str(fabric.device))

@@ -50,6 +50,7 @@ class GeneratorRecipe:
 
     size: str  # mini, size96, size256
     train: str  # several folders are joined by "+"
+    clips: int  # of all of these, evenly spread over the sorted list; 0: every one
     validate: str
     steps: int
     batch_size: int  # clips of a step, over all processes
