@@ -9,10 +9,12 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from tfg.cli_dub import detect_mark, dub
+from tfg.cli_evaluate import evaluate
 from tfg.cli_prepare import prepare_app
 from tfg.cli_score import score
 from tfg.cli_stress import stress
 from tfg.cli_studio import studio_app
+from tfg.cli_study import study_app
 from tfg.cli_train import train_app
 from tfg.cli_weights import weights_app
 from tfg.errors import TfgError
@@ -37,10 +39,12 @@ app = typer.Typer(
     help="Talking-face generation with an audio-visual speech expert: scores, weights, training.",
 )
 app.command()(score)
+app.command()(evaluate)
 app.command()(dub)
 app.command()(detect_mark)
 app.command()(stress)
 app.add_typer(studio_app, name="studio")
+app.add_typer(study_app, name="study")
 app.add_typer(weights_app, name="weights")
 app.add_typer(train_app, name="train")
 app.add_typer(prepare_app, name="prepare")
