@@ -32,6 +32,7 @@ def command(study: StudyFolder, port: int = PORT, network: bool = False) -> list
         f"--Voila.ip={'0.0.0.0' if network else '127.0.0.1'}", "--Voila.port_retries=0", "--Voila.log_level=ERROR",
         f"--VoilaConfiguration.file_allowlist={_FILES}",
         f"--MappingKernelManager.cull_idle_timeout={_IDLE}",
+        "--Voila.tornado_settings=disable_check_xsrf=True",  # else no page that closes may end its own process
     ]  # fmt: skip
     return made if os.name == "nt" else [*made, "--KernelManager.transport=ipc"]  # no ports for others to listen at
 
