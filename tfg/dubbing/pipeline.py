@@ -125,7 +125,8 @@ def dub(
         wave = read_sound(audio)
         seconds, mel = len(wave) / SAMPLE_RATE, mel_in_pieces(wave)
         del wave
-    video = open_native(face, max(seconds, SHORTEST))
+    with clock("decode"):
+        video = open_native(face, max(seconds, SHORTEST))
     marker = Mark(video.height, video.width, mark)
     with clock("track"):
         tracks = track_faces(_Watched(video, clock, progress), backend)
@@ -134,7 +135,7 @@ def dub(
     chosen = faces_in_turn(tracks, face_number, os.fspath(face))
     plan = FacePlan.of(chosen, video.n_frames, rate, generator)
     wanted = sound_format(audio)
-    with open_film(
+    with clock("encode"), open_film(
         target, video.width, video.height, rate=timeline.rate, tick=timeline.tick, sound_rate=wanted.rate,
         channels=wanted.channels, crf=crf, metadata=_metadata(name),
     ) as film:  # fmt: skip
@@ -150,14 +151,12 @@ def dub(
             with clock("mark"):
                 for frame in frames:
                     marker.apply(frame)
-            with clock("encode"):
-                for frame, tick in zip(frames, timeline.ticks[batch], strict=True):
-                    film.picture(frame, int(tick))
-                sound.write(film, timeline.times[min(first + BATCH, len(timeline.times)) - 1])
+            for frame, tick in zip(frames, timeline.ticks[batch], strict=True):
+                film.picture(frame, int(tick))
+            sound.write(film, timeline.times[min(first + BATCH, len(timeline.times)) - 1])
             if progress is not None:
                 progress("draw", first + len(frames), len(timeline.index))
-        with clock("encode"):
-            sound.write(film, seconds)
+        sound.write(film, seconds)
     passed = spans(plan.track[timeline.index] < 0)
     ends = np.append(timeline.times, seconds)
     return DubReport(
