@@ -134,6 +134,5 @@ def summary_tables(found: StudySummary) -> list[Table]:
     for name in ("method", "method", "votes", "fewest for a subject"):
         pairs.add_column(name, justify="left" if name == "method" else "right")
     for (a, b), votes in found.votes.items():
-        fewest = min(n for (_, *methods), n in found.cells.items() if methods == [a, b])
-        pairs.add_row(a, b, str(votes), str(fewest))
+        pairs.add_row(a, b, str(votes), str(found.fewest[a, b]))
     return [raters, pairs]

@@ -5,7 +5,8 @@ sequence, and each rater gets the next ``pairs`` of it: an incomplete block. The
 of it is balanced, as round-robin tournaments are, so a study is balanced wherever it stops:
 
 - over raters, two cells differ by at most one visit, and each cell's two sides by at most one;
-- within a rater, two pairs of methods differ by at most one visit, subjects and sides stay close to equal.
+- within a rater, two pairs of methods differ by at most one visit, and a method's left and right by at most four; no
+  pair comes twice.
 
 Seed and rater's number decide everything, so a session can be made again (W. G. Cochran, G. M. Cox, *Experimental
 Designs*, 2nd edition, 1957, chapter 11, for incomplete blocks).
@@ -13,13 +14,14 @@ Designs*, 2nd edition, 1957, chapter 11, for incomplete blocks).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import gcd
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfg.errors import DataError
 
@@ -93,6 +95,21 @@ class Design:
     def cells(self) -> int:
         """How many different pairs there are: subjects times pairs of methods."""
         return len(self.subjects) * len(self.methods) * (len(self.methods) - 1) // 2
+
+    @property
+    def method_pairs(self) -> list[tuple[str, str]]:
+        """All pairs of methods, each in the order of the alphabet."""
+        return list(combinations(sorted(self.methods), 2))
+
+    def visits(self, trials: Iterable[Trial]) -> NDArray[np.int64]:
+        """How often each cell occurs in some trials, checks left out: ``(P, S)``, as :attr:`method_pairs`, subjects."""
+        rows = {pair: row for row, pair in enumerate(self.method_pairs)}
+        found = np.zeros((len(rows), len(self.subjects)), np.int64)
+        for trial in trials:
+            if trial.kind == "pair":
+                one, other = sorted((trial.left, trial.right))
+                found[rows[one, other], self.subjects.index(trial.subject)] += 1
+        return found
 
     def block(self, number: int) -> list[Trial]:
         """The pairs of rater ``number`` (0, 1, ...), in the order of the sequence."""

@@ -32,15 +32,15 @@ class StudySummary:
     """How a study goes.
 
     :ivar raters: in the order of the design.
-    :ivar votes: votes (no checks) for each pair of methods, names in order, for the first question.
-    :ivar cells: for each subject and pair of methods in the same way; those without a vote are there with 0.
+    :ivar votes: for each pair of methods, votes on the first question; checks do not count.
+    :ivar fewest: for each pair of methods, votes on the subject that has the fewest.
     :ivar left: how often the left video was chosen among the votes that are no ties, 0 to 1; None without any.
     :ivar ties: share of "no difference", 0 to 1; None without votes.
     """
 
     raters: tuple[RaterSummary, ...]
     votes: dict[tuple[str, str], int]
-    cells: dict[tuple[str, str, str], int]
+    fewest: dict[tuple[str, str], int]
     left: float | None
     ties: float | None
 
@@ -56,20 +56,17 @@ def summarise(store: VoteStore) -> StudySummary:
     first = next(iter(store.plan.questions))
     raters = tuple(_rater(store, code, [v for v in votes if v.rater == code]) for code in store.raters())
     design = store.plan.design
-    pairs = [(a, b) for a in sorted(design.methods) for b in sorted(design.methods) if a < b]
-    cells = {(subject, a, b): 0 for subject in design.subjects for a, b in pairs}
-    told: Counter[str] = Counter()
-    for vote in votes:
-        if vote.trial.kind == "pair" and vote.dimension == first:
-            a, b = sorted((vote.trial.left, vote.trial.right))
-            cells[vote.trial.subject, a, b] += 1
-            told[vote.choice] += 1
-    by_pair = {pair: sum(n for (_, *methods), n in cells.items() if tuple(methods) == pair) for pair in pairs}
+    pairs = [v for v in votes if v.trial.kind == "pair" and v.dimension == first]
+    visits = design.visits(v.trial for v in pairs)
+    told = Counter(v.choice for v in pairs)
     decided = told["a"] + told["b"]
     return StudySummary(
-        raters, by_pair, cells, told["a"] / decided if decided else None,
-        told["tie"] / told.total() if told else None,
-    )  # fmt: skip
+        raters,
+        votes=dict(zip(design.method_pairs, visits.sum(axis=1).tolist(), strict=True)),
+        fewest=dict(zip(design.method_pairs, visits.min(axis=1).tolist(), strict=True)),
+        left=told["a"] / decided if decided else None,
+        ties=told["tie"] / len(pairs) if pairs else None,
+    )
 
 
 def export_votes(store: VoteStore, path: Path | str, most_failed: int | None = None) -> list[str]:
