@@ -27,6 +27,7 @@ from tfg.evaluation.pairs import CHANCE, REAL, pair_folders
 from tfg.evaluation.pictures import compare_pictures, fid_pictures
 from tfg.evaluation.run import Evaluation, evaluate
 from tfg.evaluation.table import Column, table
+from tfg.evaluation.write import cautions
 from tfg.evaluation.wrong_time import WrongTime
 from tfg.metrics.fid import frechet_distance
 from tfg.metrics.image import psnr, ssim
@@ -346,6 +347,26 @@ def test_methods_are_compared_clip_by_clip() -> None:
     assert [lower[row]["X"].best for row in "ab"] == [True, False]
 
 
+def test_a_metric_that_does_not_tell_the_real_videos_from_chance_is_said_to(found: tuple[Evaluation, Path]) -> None:
+    evaluation = found[0]
+    span = {"SSIM": (0.1, 0.2), "AVS_u": (-0.1, 0.1)}
+    changed = [
+        d._replace(low=span[d.column][0], high=span[d.column][1])
+        for d in evaluation.differences
+        if (d.a, d.b) == (REAL, CHANCE) and d.column in span
+    ]
+    assert len(changed) == 2
+    (told,) = cautions(dataclasses.replace(evaluation, differences=changed))
+    assert told.startswith("AVS_u: on these clips the real videos are not told from")
+
+
+def test_heads_that_are_elsewhere_are_said_to_be(found: tuple[Evaluation, Path]) -> None:
+    evaluation = dataclasses.replace(found[0], differences=[])
+    moved = {name: {"numbers": kept["numbers"] | {"place": 0.3}} for name, kept in evaluation.clips["held"].items()}
+    (told,) = cautions(dataclasses.replace(evaluation, clips={**evaluation.clips, "held": moved}))
+    assert told.startswith("held: the head lies 0.30 eye distances from the real one")
+
+
 def test_a_clip_without_a_number_counts_in_no_row() -> None:
     numbers = rows(a=[1, 2, 3], b=[4, 5, 6])
     del numbers["b"]["clip1"]["x"]
@@ -374,7 +395,7 @@ def options(folders: Path, experts: Settings, out: Path) -> list[str]:
 def test_the_command_prints_and_writes_the_table(folders: Path, experts: Settings, out: Path) -> None:
     result = CliRunner().invoke(app, [*options(folders, experts, out), "--method", f"held={folders / 'held'}"])
     assert result.exit_code == 0, result.output
-    for text in ("real: 2 clips", "SSIM ↑", "LSE-D ↓", "held", "chance", "FID is empty"):
+    for text in ("real: 2 clips", "SSIM↑", "LSE-D↓", "held", "chance", "FID is empty"):
         assert text in result.output
     assert (out / "table.tex").is_file()
 

@@ -50,7 +50,7 @@ def evaluate(
     from tfg.evaluation.pictures import REGIONS
     from tfg.evaluation.run import evaluate as run
     from tfg.evaluation.table import PROTOCOLS
-    from tfg.evaluation.write import elsewhere
+    from tfg.evaluation.write import cautions
 
     for name, value, known in (("region", region, tuple(REGIONS)), ("lse", lse, PROTOCOLS)):
         if value not in known:
@@ -67,7 +67,7 @@ def evaluate(
     console.print(screen_table(found))
     for title, why in found.not_computed.items():
         console.print(f"{title} is empty: {why}", style="yellow", markup=False, soft_wrap=True)
-    for sentence in elsewhere(found):
+    for sentence in cautions(found):
         console.print(sentence, style="yellow", markup=False, soft_wrap=True)
     for name, reasons in found.failed.items():
         for row, reason in reasons.items():
@@ -102,10 +102,11 @@ def screen_table(found: Evaluation) -> Table:
     from tfg.evaluation.write import ARROWS, number
 
     clips = len(next(iter(found.clips.values())))
-    table = Table(title=f"{found.corpus}: {clips} clips", title_justify="left", box=box.SIMPLE)
-    table.add_column("method")
+    look = {"box": box.SIMPLE, "padding": 0, "pad_edge": False}  # all columns in 80 characters
+    table = Table(title=f"{found.corpus}: {clips} clips", title_justify="left", **look)  # type: ignore[arg-type]
+    table.add_column("method", overflow="fold")
     for column in found.columns:
-        table.add_column(f"{column.title} {ARROWS[column.sign]}", justify="right")
+        table.add_column(f" {column.title}{ARROWS[column.sign]}", justify="right", no_wrap=True)
     for row, cells in found.cells.items():
         shown = []
         for column in found.columns:

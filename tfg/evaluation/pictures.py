@@ -98,7 +98,7 @@ def fid_pictures(video: VideoSource, reference: VideoSource, real_track: FaceTra
 
 
 def _region(reference: VideoSource, track: FaceTrack, region: Region) -> tuple[int, int, Cut]:
-    """First and last-but-one frame that are compared, and what is cut from frame number ``i``."""
+    """The first frame compared, one after the last, and what is cut from frame number ``i``."""
     if region == "frame":
         return 0, reference.n_frames, lambda i, frame: frame
     transforms = box_transforms(generator_boxes(track), FACE_SIZE)

@@ -37,7 +37,7 @@ class Cell(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Two methods on the same clips: ``a - b`` in one metric."""
+    """Two rows on the same clips, ``a - b`` in one metric: every two methods, and the real videos and chance."""
 
     column: str
     a: str
@@ -96,7 +96,9 @@ def table(
             continue
         values = {row: np.array([clips[name][column.key] for name in common]) for row, clips in rows.items()}
         picks = draw.integers(0, len(common), (RESAMPLES, len(common)))
-        pairs = {(a, b): values[a] - values[b] for i, a in enumerate(methods) for b in methods[i + 1 :]}
+        compared = [(a, b) for i, a in enumerate(methods) for b in methods[i + 1 :]]
+        compared += [(REAL, CHANCE)] if {REAL, CHANCE} <= rows.keys() else []
+        pairs = {(a, b): values[a] - values[b] for a, b in compared}
         spans = {pair: _interval(difference, picks) for pair, difference in pairs.items()}
         best = _best({method: float(values[method].mean()) for method in methods}, spans, column.sign)
         for row, of_row in values.items():
@@ -115,7 +117,7 @@ def _interval(values: NDArray[np.float64], picks: NDArray[np.int64]) -> tuple[fl
 
 
 def _best(means: Mapping[str, float], spans: Mapping[tuple[str, str], tuple[float, float]], sign: int) -> set[str]:
-    """The method with the best mean, and those not told apart from it; empty for a single method."""
+    """The method with the best mean, and the methods not told apart from it; empty for a single method."""
     if len(means) < 2:
         return set()
     first = max(means, key=lambda method: sign * means[method])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfg import results
+from tfg.evaluation.pairs import CHANCE, REAL
 from tfg.evaluation.pictures import ELSEWHERE
 from tfg.evaluation.table import Cell, Column
 
@@ -110,7 +111,7 @@ def table_markdown(found: Evaluation, provenance: Mapping[str, Any]) -> str:
     lines += ["", f"{found.corpus}: {clips} clips in every row.", ""]
     lines += [f"- {name}: {text}" for name, text in found.protocol.items()]
     lines += [f"- {title} is empty: {why}" for title, why in found.not_computed.items()]
-    lines += [f"- {text}" for text in (*_fewer(found, clips), *elsewhere(found))]
+    lines += [f"- {text}" for text in (*_fewer(found, clips), *cautions(found))]
     lines += [
         f"- left out, {name}, {row}: {reason}" for name, why in found.failed.items() for row, reason in why.items()
     ]
@@ -153,8 +154,8 @@ def _fewer(found: Evaluation, clips: int) -> list[str]:
     return [f"{title} is of {n} of the {clips} clips" for title, n in counts.items() if n < clips]
 
 
-def elsewhere(found: Evaluation) -> list[str]:
-    """A sentence for each method whose heads are not where the real ones are."""
+def cautions(found: Evaluation) -> list[str]:
+    """What to know before a column is read: heads that are elsewhere, metrics that do not see the real videos' sync."""
     told = []
     for method in _methods(found):
         place = float(np.mean([kept["numbers"]["place"] for kept in found.clips[method].values()]))
@@ -162,6 +163,12 @@ def elsewhere(found: Evaluation) -> list[str]:
             told.append(
                 f"{method}: the head lies {place:.2f} eye distances from the real one on average, so SSIM and PSNR "
                 "judge its pose before anything else"
+            )
+    for difference in found.differences:
+        if (difference.a, difference.b) == (REAL, CHANCE) and difference.low <= 0 <= difference.high:
+            told.append(
+                f"{difference.column}: on these clips the real videos are not told from the same pictures at the wrong "
+                "time, so this column says nothing about the methods' timing"
             )
     return told
 
