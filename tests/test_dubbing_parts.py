@@ -217,16 +217,18 @@ def test_a_short_gap_is_bridged_and_a_short_track_says_that_it_has_one_reference
 # --- put in ---------------------------------------------------------------------------------------------------------
 
 
-def jaw() -> np.ndarray:
-    angle = np.linspace(0, np.pi, 17)
-    return np.stack([48 - 30 * np.cos(angle), 44 + 42 * np.sin(angle)], axis=1)[None]
+def outline(mouth: float = 48.0) -> np.ndarray:
+    angle, turn = np.linspace(0, np.pi, 17), np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    jaw = np.stack([48 - 30 * np.cos(angle), 44 + 42 * np.sin(angle)], axis=1)
+    return np.concatenate([jaw, np.stack([mouth + 10 * np.cos(turn), 66 + 5 * np.sin(turn)], axis=1)])[None]
 
 
 def test_the_mask_covers_the_mouth_and_nothing_of_the_upper_half_or_the_border() -> None:
-    mask = lower_face_masks(jaw(), 96)[0]
-    assert mask[58:78, 38:59].min() > 0.98
+    mask = lower_face_masks(outline(), 96)[0]
+    assert mask[58:78, 39:58].min() > 0.98
     assert mask[:44].max() == 0
     assert mask[:, [0, 1, -2, -1]].max() == mask[-2:].max() == 0
+    assert lower_face_masks(outline(66.0), 96)[0, 64:69, 58:75].min() > 0.85  # the head turned, the mouth at its side
     steps = max(np.abs(np.diff(mask, axis=0)).max(), np.abs(np.diff(mask, axis=1)).max())
     assert steps < 0.25  # no edge
 
@@ -239,9 +241,9 @@ def test_a_face_pasted_where_it_came_from_changes_nothing(box: tuple[float, ...]
     u, v = np.meshgrid(*((p[1:] + p[:-1]) / 2 - 0.5 for p in places))
     face = np.stack([40 + u * 0.7, 200 - v * 0.6, 60 + 0.4 * u + 0.3 * v], axis=2).astype(np.float32)
     pasted = frame.copy()
-    paste(pasted, face, lower_face_masks(jaw(), 96)[0], np.array(box))
+    paste(pasted, face, lower_face_masks(outline(), 96)[0], np.array(box))
     assert np.abs(pasted.astype(int) - frame).max() <= 2  # rounding down, then to the nearest
-    paste(pasted, face + 60, lower_face_masks(jaw(), 96)[0], np.array(box))
+    paste(pasted, face + 60, lower_face_masks(outline(), 96)[0], np.array(box))
     outside = np.ones(frame.shape[:2], bool)
     outside[max(0, int((box[1] + box[3]) / 2) - 6) :, max(0, int(box[0])) : int(box[2]) + 1] = False
     assert (pasted[outside] == frame[outside]).all()
@@ -254,7 +256,7 @@ def test_the_colour_match_takes_off_a_cast_and_a_gradient_but_not_the_mouth() ->
     drawn = real + np.array([14, 6, -9], np.float32) + np.linspace(-8, 8, 96, dtype=np.float32)[None, None, :, None]
     drawn[:, 60:75, 38:58] = 20  # an open mouth, where the real one is closed
     real[:, 80:, 40:56] = 255  # a collar beside the chin, where the generator draws skin
-    masks = lower_face_masks(jaw(), 96)
+    masks = lower_face_masks(outline(), 96)
     matched = ColourMatch()(drawn, real, masks, np.array([0]))
     skin = (masks[0] > 0.5) & (drawn[0, ..., 0] > 60) & (real[0, ..., 0] < 200)
     assert np.abs((matched - real)[0][skin].mean(axis=0)).max() < 2
@@ -264,7 +266,7 @@ def test_the_colour_match_takes_off_a_cast_and_a_gradient_but_not_the_mouth() ->
 def test_the_colour_match_is_steady_within_a_track_and_anew_in_the_next() -> None:
     real = np.full((3, 96, 96, 3), 130, np.float32)
     drawn = real + np.array([0, 10, 10], np.float32)[:, None, None, None]
-    masks = np.repeat(lower_face_masks(jaw(), 96), 3, axis=0)
+    masks = np.repeat(lower_face_masks(outline(), 96), 3, axis=0)
     off = (ColourMatch()(drawn, real, masks, np.array([0, 0, 1])) - real)[:, 60, 48, 0]
     assert off == pytest.approx([0, 8, 0], abs=0.5)
 

@@ -1,4 +1,4 @@
-"""Whose face is drawn where: per frame of the input its square, its jaw, and its identity reference."""
+"""Whose face is drawn where: per frame of the input its square, its outline, and its identity reference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfg.errors import FaceError, FeatureError, NoFaceError
 from tfg.faces import FaceTrack
 from tfg.generator_inputs import FaceGenerator, steady_identity_frames
 
-JAW = slice(0, 17)
+OUTLINE = [*range(17), *range(48, 60)]  # of the 68 points: the jaw from ear to ear, the outer lips
 BRIDGED = 0.2  # s for which a face that is not seen is still drawn where it should be
 _GAP = 0.4  # s between a frame and its identity reference, as in training
 _SHORTEST = 5  # frames of a further track: shorter ones are mostly no faces
@@ -25,14 +25,15 @@ class FacePlan:
 
     :ivar track: ``int64 (N,)``, a number that changes when another track begins; -1 where no face is drawn.
     :ivar boxes: ``float64 (N, 4)``, the generator's square: x0, y0, x1, y1 in pixel areas.
-    :ivar jaw: ``float64 (N, 17, 2)``, the contour of the jaw in pixels of that square, ``image_size`` wide.
+    :ivar outline: ``float64 (N, 29, 2)``, 17 points of the jaw and 12 of the outer lips in pixels of that square, which
+        is ``image_size`` wide.
     :ivar reference: ``int64 (N,)``, the frame that serves as identity reference.
     :ivar notes: what a user should know.
     """
 
     track: NDArray[np.int64]
     boxes: NDArray[np.float64]
-    jaw: NDArray[np.float64]
+    outline: NDArray[np.float64]
     reference: NDArray[np.int64]
     notes: tuple[str, ...]
 
@@ -41,16 +42,16 @@ class FacePlan:
         """The plan for tracks that do not overlap in time (:func:`faces_in_turn`)."""
         size = generator.image_size
         track_of = np.full(n_frames, -1, np.int64)
-        boxes, jaw = np.zeros((n_frames, 4)), np.zeros((n_frames, 17, 2))
+        boxes, outline = np.zeros((n_frames, 4)), np.zeros((n_frames, len(OUTLINE), 2))
         reference = np.zeros(n_frames, np.int64)
         notes = []
         for number, track in enumerate(tracks):
             here = slice(track.start, track.stop)
             boxes[here] = generator.boxes(track)
             move = box_transforms(boxes[here], size)
-            points = track.landmarks[:, JAW].astype(np.float64)
+            points = track.landmarks[:, OUTLINE].astype(np.float64)
             inside = points * move[:, None, [0, 1], [0, 1]] + move[:, None, :, 2]
-            jaw[here] = uniform_filter1d(inside, 5, axis=0, mode="nearest")
+            outline[here] = uniform_filter1d(inside, 5, axis=0, mode="nearest")
             reference[here], note = _references(track, rate)
             reference[here] += track.start
             if note and n_frames > 1:
@@ -60,7 +61,7 @@ class FacePlan:
                 if stop - first <= BRIDGED * rate:
                     seen[first - track.start : stop - track.start] = True
             track_of[here][seen] = number
-        return cls(track_of, boxes, jaw, reference, tuple(notes))
+        return cls(track_of, boxes, outline, reference, tuple(notes))
 
 
 def faces_in_turn(tracks: list[FaceTrack], number: int, name: str) -> list[FaceTrack]:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tfg.clip import Frames
 
 ROOM = 0.06  # of the square: how far the mask reaches below the chin
+CHEEKS = 0.85  # of the jaw's width is drawn: speech hardly moves the outline there, and the real one is sharper
+LIPS = 1.4  # times the size of the lips is drawn in any case
 FADE = 0.03  # of the square: standard deviation of the blur that makes the mask's edge
 _ADAPT = 0.2  # share of a new frame in the colour match: a light changes over several frames, noise does not
 _OUTLIER = 12.0  # grey levels: larger differences on the rim are edges that moved, and hardly count
@@ -23,10 +25,10 @@ _MOST = 40.0  # grey levels that the match may add
 Masks = NDArray[np.float32]
 
 
-def lower_face_masks(jaw: NDArray[np.float64], size: int) -> Masks:
+def lower_face_masks(outline: NDArray[np.float64], size: int) -> Masks:
     """Where the generated face counts.
 
-    :param jaw: ``(N, 17, 2)``, the jaw's contour from ear to ear, in pixels of the square.
+    :param outline: ``(N, 29, 2)``, the jaw's contour from ear to ear and the outer lips, in pixels of the square.
     :param size: side ``S`` of the square.
     :returns: ``float32 (N, S, S)`` in [0, 1]: 1 around the mouth, 0 from the square's border and in its upper half.
     """
@@ -35,13 +37,16 @@ def lower_face_masks(jaw: NDArray[np.float64], size: int) -> Masks:
     border = edge * edge[::-1]
     top = _ramp(np.arange(size), 0.46 * size, 0.55 * size)
     window = ((top * edge[::-1])[:, None] * border[None]).astype(np.float32)
-    masks = np.zeros((len(jaw), size, size), np.float32)
-    for mask, contour in zip(masks, jaw, strict=True):
+    masks = np.zeros((len(outline), size, size), np.float32)
+    for mask, points in zip(masks, outline, strict=True):
+        contour, lips = points[:17], points[17:]
         centre = contour[[0, 16]].mean(axis=0)
-        shape = centre + (contour - centre) * (1 - 2 * FADE)
+        shape = centre + (contour - centre) * (CHEEKS, 1 - 2 * FADE)
         shape[:, 1] += ROOM * size * np.sin(np.linspace(0, np.pi, 17)) ** 2
         closed = np.concatenate([[[shape[0, 0], 0.0]], shape, [[shape[-1, 0], 0.0]]])
-        cv2.fillPoly(mask, [np.round(closed * 2**shift).astype(np.int32)], 1.0, cv2.LINE_8, shift)
+        around = lips.mean(axis=0) + LIPS * (lips - lips.mean(axis=0))  # of a turned head they come near the outline
+        for polygon in (closed, cv2.convexHull(around.astype(np.float32))[:, 0]):
+            cv2.fillPoly(mask, [np.round(polygon * 2**shift).astype(np.int32)], 1.0, cv2.LINE_8, shift)
         cv2.GaussianBlur(mask, (0, 0), FADE * size, dst=mask, borderType=cv2.BORDER_REPLICATE)
         mask *= window
     return masks

@@ -217,7 +217,7 @@ class _Artist:
             faces = self._generator(*(part.to(self._device) for part in inputs))
             drawn = tensor_to_faces(faces).astype(np.float32)
         with self._clock("paste"):
-            masks = lower_face_masks(plan.jaw[chosen], size)
+            masks = lower_face_masks(plan.outline[chosen], size)
             drawn = self._match(drawn, real.astype(np.float32), masks, plan.track[chosen])
             for i, picture, mask in zip(here, drawn, masks, strict=True):
                 paste(frames[i], picture, mask, plan.boxes[index[i]])
