@@ -287,6 +287,13 @@ def test_a_clip_that_fails_in_one_row_is_in_none(folders: Path, experts: Setting
     assert "left out, a, noisy" in (out / "table.md").read_text()
 
 
+def test_a_real_video_that_fails_is_said_once(folders: Path, experts: Settings, out: Path, tmp_path: Path) -> None:
+    shutil.copytree(folders / "real", tmp_path / "real")
+    (tmp_path / "real" / "a.mp4").write_bytes(b"no video")
+    result = evaluate(pair_folders(tmp_path / "real", {"held": folders / "held"}), out, experts)
+    assert list(result.failed["a"]) == [REAL]
+
+
 def test_a_clip_that_a_method_lacks_is_in_no_row(folders: Path, experts: Settings, out: Path) -> None:
     corpus = pair_folders(folders / "real", {"noisy": folders / "noisy", "held": folders / "held" / "sub"})
     result = evaluate(corpus, out, experts)

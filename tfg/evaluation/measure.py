@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import zlib
@@ -18,6 +19,7 @@ from tfg.errors import MetricError, TfgError
 from tfg.evaluation.pairs import CHANCE, REAL
 from tfg.evaluation.pictures import Region, compare_pictures, fid_pictures
 from tfg.evaluation.wrong_time import WrongTime
+from tfg.experts.checkpoints import file_sha256
 from tfg.metrics.corpus import loaded
 from tfg.metrics.fid import Features, inception_features
 from tfg.metrics.report import Scores, chance_shift, score
@@ -47,19 +49,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class Kept:
-    """One clip of one row on disk.
+    """One clip of one row on disk: its numbers, and Inception's features of its pictures.
 
-    :ivar numbers: json: ``numbers``, ``warnings``, ``seconds``, and the ``key`` that they were measured for.
-    :ivar features: npy: Inception's features of its pictures, ``(n, 2048)``.
+    :ivar numbers: json with ``numbers``, ``warnings``, ``seconds``, and the ``key`` that they were measured for.
     """
 
     numbers: Path
-    features: Path
 
     @classmethod
     def at(cls, out: Path, row: str, name: str) -> Kept:
-        place = out / "clips" / row / name
-        return cls(place.with_name(place.name + ".json"), place.with_name(place.name + ".inception.npy"))
+        return cls(out / "clips" / row / f"{name}.json")
+
+    def features(self, weights: str) -> Path:
+        """npy, ``(n, 2048)``, by the weights of this path."""
+        return self.numbers.with_suffix(f".{digest(weights)[:8]}.npy")
 
     def read(self, key: Any) -> Scores | None:
         """What was measured, if it was measured for this key."""
@@ -70,15 +73,18 @@ class Kept:
         return dict(found) if found.get("key") == key else None
 
     def write(self, content: Scores) -> None:
-        self.features.unlink(missing_ok=True)  # they belong to what is replaced
-        _replace(self.numbers, json.dumps(content, indent=1).encode())
+        self.numbers.parent.mkdir(parents=True, exist_ok=True)
+        for stale in self.numbers.parent.glob(f"{glob.escape(self.numbers.stem)}.????????.npy"):
+            stale.unlink()  # the features belong to what is replaced
+        temporary = self.numbers.with_name(f".{self.numbers.name}.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        temporary.replace(self.numbers)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+@lru_cache
+def digest(weights: str) -> str:
+    """SHA-256 of a file, computed once per process."""
+    return file_sha256(weights)
 
 
 def measure_clip(
@@ -97,6 +103,8 @@ def measure_clip(
     if missing:  # the clip will be in no row
         return missing
     hubert, sync = (loaded(expert, settings.device) for expert in (settings.expert, settings.syncnet))
+    if settings.inception:
+        _features(settings.inception, settings.device)  # wrong weights are no fault of the first clip
     experts = [hubert.protocol, sync.protocol, settings.region, settings.seed]
     files = {REAL: real, CHANCE: real, **{row: path for row, path in made.items() if path is not None}}
     found: dict[str, Scores | str] = {}
@@ -109,10 +117,12 @@ def measure_clip(
             if numbers is None:
                 numbers = {"key": key, **work.measure(row, path)}
                 kept.write(numbers)
-            if settings.inception and row != CHANCE and not kept.features.is_file():
-                work.write_features(row, path, kept.features)
+            if settings.inception and row != CHANCE and not kept.features(settings.inception).is_file():
+                work.write_features(row, path, kept.features(settings.inception))
         except TfgError as error:
             found[row] = str(error)
+            if row == REAL:
+                break  # nothing to compare the others with
         else:
             found[row] = numbers
     return found
@@ -155,11 +165,9 @@ class _Clip:
         return {"numbers": {**facts, **numbers, **pictures}, "warnings": found["warnings"], "seconds": stages}
 
     def write_features(self, row: str, path: Path, out: Path) -> None:
-        features = _features(str(self.settings.inception), self.settings.device)
-        real = self.real
+        real, features = self.real, _features(str(self.settings.inception), self.settings.device)
         pictures = fid_pictures(self.seen(row, path).video, real.video, real.track, self.settings.region)
         found: NDArray[np.floating] = features(pictures)
-        out.parent.mkdir(parents=True, exist_ok=True)
         temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp.npy")
         np.save(temporary, found)
         temporary.replace(out)

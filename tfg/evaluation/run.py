@@ -11,7 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from tfg.errors import DataError, WeightsError
-from tfg.evaluation.measure import Kept, Settings, measure_clip
+from tfg.evaluation.measure import Kept, Settings, digest, measure_clip
 from tfg.evaluation.pairs import CHANCE, REAL, Corpus
 from tfg.evaluation.pictures import PROTOCOLS, REGIONS
 from tfg.evaluation.table import LEVEL, RESAMPLES, Cell, Column, Difference, Protocol, columns, complete_clips, table
@@ -104,7 +104,7 @@ def evaluate(
     cells, differences = table(numbers, wanted, settings.seed)
     not_computed = {}
     if settings.inception:
-        for row, distance in _fids(out, rows, names).items():
+        for row, distance in _fids(out, rows, names, settings.inception).items():
             cells[row]["FID"] = Cell(distance, None, None, len(names))
     else:
         not_computed["FID"] = without_fid
@@ -112,6 +112,7 @@ def evaluate(
         if column.title not in cells[REAL] and column.title not in not_computed:
             not_computed[column.title] = _why_empty(column, lse)
     weights = {str(p["name"]): str(p.get("sha256", "")) for p in experts}
+    weights |= {INCEPTION: digest(settings.inception)} if settings.inception else {}
     evaluation = Evaluation(
         corpus.name, wanted, cells, differences, clips, failed, corpus.ignored, not_computed,
         _protocol(settings, lse), weights, settings,
@@ -129,10 +130,10 @@ def _with_inception(settings: Settings, inception: str | Path) -> tuple[Settings
         return replace(settings, inception=None), str(error).splitlines()[0]
 
 
-def _fids(out: Path, rows: list[str], names: list[str]) -> dict[str, float]:
+def _fids(out: Path, rows: list[str], names: list[str], weights: str) -> dict[str, float]:
     """FID of every row against the real videos. Pictures at the wrong time are the same set of pictures."""
     features = {
-        row: np.concatenate([np.load(Kept.at(out, row, name).features) for name in names])
+        row: np.concatenate([np.load(Kept.at(out, row, name).features(weights)) for name in names])
         for row in rows
         if row != CHANCE
     }
