@@ -12,7 +12,7 @@ from __future__ import annotations
 from tfg.rating.design import Design, Trial
 from tfg.rating.export import RaterSummary, StudySummary, export_votes, summarise
 from tfg.rating.folder import StudyFolder, find_videos, make_study
-from tfg.rating.page import RatingPage
+from tfg.rating.page import RatingPage, in_voila
 from tfg.rating.serve import start
 from tfg.rating.store import Plan, Progress, Vote, VoteStore
 
@@ -29,6 +29,7 @@ __all__ = [
     "VoteStore",
     "export_votes",
     "find_videos",
+    "in_voila",
     "make_study",
     "start",
     "summarise",

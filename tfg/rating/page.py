@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module, resources
 from typing import Any
@@ -82,6 +83,11 @@ class RatingPage:
         self._turn += 1
         self.state = {**content, "screen": screen, "problem": problem, "turn": self._turn}  # a new turn: always drawn
         self._listener(self.state)
+
+
+def in_voila() -> bool:
+    """Whether this Python runs a page of Voila, and not a notebook or a build of the book."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
 def _instruction(at: Progress) -> str:
