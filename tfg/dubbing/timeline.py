@@ -52,7 +52,7 @@ class Timeline:
         times = times[: max(1, int((times < seconds - _SLACK / float(video.rate)).sum()))]
         runs = ping_pong(video.n_frames, len(times))
         ticks = np.round(times / float(_TICK)).astype(np.int64)
-        return cls(runs, _in_full(runs), times, video.rate, _TICK, ticks)
+        return cls(runs, _in_full(runs), times, _measured(video.times), _TICK, ticks)
 
     def middles(self) -> NDArray[np.float64]:
         """``float64 (P,)``: the middle of the time for which each picture is shown, in seconds."""
@@ -63,11 +63,14 @@ def _even_rate(times: NDArray[np.float64], declared: Fraction) -> Fraction | Non
     """The rate at which pictures come, if it is even to within the rounding of containers."""
     if len(times) == 1:
         return declared if 1 <= declared <= 240 else Fraction(int(FPS))
-    measured = Fraction((len(times) - 1) / times[-1]).limit_denominator(1001)
-    for rate in (declared, measured):
+    for rate in (declared, _measured(times)):
         if np.abs(times - np.arange(len(times)) / float(rate)).max() < _STEADY:
             return rate
     return None
+
+
+def _measured(times: NDArray[np.float64]) -> Fraction:
+    return Fraction((len(times) - 1) / times[-1]).limit_denominator(1001)
 
 
 def ping_pong(n_frames: int, count: int) -> list[tuple[int, int]]:
