@@ -80,7 +80,10 @@ def train_ablation(
     device: Device = "cpu",
     only: Annotated[list[str] | None, typer.Option(help="Conditions, by default all; may be given again.")] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of each condition: 0, 1, ...", min=1)] = 3,
-    workers: Annotated[int, typer.Option(help="Threads that prepare clips.", min=1)] = 4,
+    workers: Annotated[int, typer.Option(help="Processes that prepare clips first, threads that read them.")] = 4,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where prepared clips are kept for all runs; by default in OUT.")
+    ] = None,
 ) -> None:
     """Train the generator without, or with another, part of its loss, and measure each on held-out clips."""
     from tfg.training import ablation
@@ -88,7 +91,9 @@ def train_ablation(
     from tfg.training.recipe import read_recipe
 
     base = read_recipe(recipe, GeneratorRecipe)
-    found = ablation.run(base, data, out, only or tuple(ablation.CONDITIONS), range(seeds), device, workers)
+    conditions, cache = only or list(ablation.CONDITIONS), cache or out / "examples"
+    ablation.prepare(base, data, cache, conditions, workers)
+    found = ablation.run(base, data, out, conditions, range(seeds), device, workers, cache)
     for condition, runs in found.items():
         shown = "  ".join(f"AVS_u {row['avs_u']:.3f} LSE-C {row['lse_c']:.3f}" for row in runs.values())
         typer.echo(f"{condition:26} {shown}")

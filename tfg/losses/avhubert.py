@@ -118,6 +118,7 @@ class AVHubertSyncLoss(SyncLoss[AVHubertTarget]):
             raise LossError(f"context is {context!r}; expected one of {', '.join(get_args(Context))}")
         self.expert, self.metric, self.context = expert, metric, context
         attended = "" if context == "clip" else ", each window alone"
+        self.prepares = f"{expert.name} {metric}"
         self.name = f"-log {metric} of {expert.name}: {_COMPARED[metric]}{attended}"
 
     def prepare(

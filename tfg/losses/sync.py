@@ -63,10 +63,15 @@ class SyncLoss(ABC, Generic[AnyTarget]):
     A sync loss holds no parameters to train. It is no `torch.nn.Module`, so that the expert stays out of the
     generator's ``parameters()``, ``state_dict()`` and ``train()``; it runs on the expert's device.
 
+    :ivar name: what is compared, for logs.
+    :ivar prepares: what :meth:`prepare` depends on: targets are exchangeable where it is the same.
     :param floor: the cosine is clamped to at least this before the logarithm, which does not exist at 0 and below.
         A clamped window has the loss ``-log(floor)`` and **no gradient**: watch :attr:`SyncValue.clamped`.
     :raises LossError: a floor outside (0, 1).
     """
+
+    name: str
+    prepares: str
 
     def __init__(self, floor: float = FLOOR) -> None:
         if not 0 < floor < 1:

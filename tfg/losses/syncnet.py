@@ -85,6 +85,7 @@ class SyncNetLoss(SyncLoss[SyncNetTarget]):
         # a frozen copy of its own: nobody else's train() can reach it
         self._model = (expert.model if isinstance(expert, SyncNetExpert) else expert).freeze()
         name = expert.name if isinstance(expert, SyncNetExpert) else "Wav2Lip's lip expert"
+        self.prepares = name
         self.name = f"-log CS of {name}: {WINDOW} frames of generated lips with the sound"
 
     def prepare(

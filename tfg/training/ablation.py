@@ -19,6 +19,7 @@ from tfg.datasets import face_clips
 from tfg.errors import TrainingError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, load_expert
 from tfg.training import generator
+from tfg.training.example_files import prepare_examples
 from tfg.training.generator_recipe import GeneratorRecipe, LossWeights, SyncTerm
 from tfg.training.held_out import RealClip, Row, generator_figures, mean_figures
 
@@ -63,11 +64,13 @@ def run(
     seeds: Sequence[int] = (0, 1, 2),
     device: str = "cpu",
     workers: int = 4,
+    cache: Path | None = None,
 ) -> dict[str, dict[str, Row]]:
     """Train and measure each condition with each seed.
 
     :param data: face-clip folders; figures are taken on the recipe's ``validate``.
     :param out: receives one folder per run, with ``figures.json`` when it is done.
+    :param cache: see :func:`prepare`.
     :returns: condition -> seed -> mean figures over the held-out clips.
     :raises TrainingError: an unknown condition, or a run that failed.
     """
@@ -81,7 +84,7 @@ def run(
             done = folder / "figures.json"
             if done.is_file():
                 continue
-            generator.train(recipe, data, folder, device, workers=workers, save_every=SAVE_EVERY)
+            generator.train(recipe, data, folder, device, workers=workers, save_every=SAVE_EVERY, cache=cache)
             clips = clips or [RealClip.of(clip, hubert) for clip in face_clips.load(data / recipe.validate)]
             network = recipe.networks()[0]
             network.load_state_dict(torch.load(folder / generator.CHECKPOINT, weights_only=True)["generator"])
@@ -91,6 +94,16 @@ def run(
             temporary.write_text(json.dumps(figures))
             temporary.replace(done)
     return read(out, conditions, seeds)
+
+
+def prepare(base: GeneratorRecipe, data: Path, cache: Path, conditions: Sequence[str], workers: int) -> None:
+    """Prepare the clips of all conditions once, in processes; :func:`run` then only reads them.
+
+    :raises TrainingError: a clip that cannot be prepared.
+    """
+    for condition in conditions:
+        recipe = recipe_of(base, condition, base.seed)
+        prepare_examples(recipe, generator.training_clips(recipe, data), cache, workers)
 
 
 def folder_of(out: Path, condition: str, seed: int) -> Path:

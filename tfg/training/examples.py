@@ -8,9 +8,10 @@ and keeps as many as fit.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,16 +60,23 @@ class Examples:
     """Clips by number, prepared when needed.
 
     :param clips: face clips; each must be long enough (:func:`long_enough`).
-    :param generator: gives size and place of the squares.
-    :param sync: the loss that prepares the targets, on its device; or None.
+    :param generator: and ``sync``: see :func:`prepare_example`.
     :param keep: how many prepared clips stay in memory, the most recently used ones.
     :param workers: threads that prepare.
+    :param read: how to get one clip; by default it is prepared from its video (:func:`prepare_example`).
     """
 
     def __init__(
-        self, clips: Sequence[FaceClip], generator: FaceGenerator, sync: SyncLoss[Any] | None, keep: int, workers: int
+        self,
+        clips: Sequence[FaceClip],
+        generator: FaceGenerator,
+        sync: SyncLoss[Any] | None,
+        keep: int,
+        workers: int,
+        read: Callable[[FaceClip], Example] | None = None,
     ) -> None:
-        self.clips, self.generator, self.sync, self.keep = clips, generator, sync, keep
+        self.clips, self.keep = clips, keep
+        self._read = read or partial(prepare_example, generator=generator, sync=sync)
         self._pool = ThreadPoolExecutor(workers)
         self._kept: OrderedDict[int, Future[Example]] = OrderedDict()
 
@@ -79,7 +87,7 @@ class Examples:
         """Begin to prepare these clips, without waiting."""
         for number in numbers:
             if number not in self._kept:
-                self._kept[number] = self._pool.submit(self._prepare, self.clips[number])
+                self._kept[number] = self._pool.submit(self._read, self.clips[number])
             self._kept.move_to_end(number)
 
     def take(self, numbers: Sequence[int]) -> list[Example]:
@@ -93,12 +101,16 @@ class Examples:
             self._kept.popitem(last=False)
         return taken
 
-    def _prepare(self, face_clip: FaceClip) -> Example:
-        clip, track = face_clip.read()
-        inputs = ClipInputs.of(clip, track, self.generator)
-        if self.sync is None:
-            return Example(inputs, None)
-        return Example(inputs, self.sync.prepare(clip, track, self.generator.boxes(track)))
+
+def prepare_example(face_clip: FaceClip, generator: FaceGenerator, sync: SyncLoss[Any] | None) -> Example:
+    """One clip from its video.
+
+    :param generator: gives size and place of the squares.
+    :param sync: the loss that prepares the target, on its device; or None.
+    """
+    clip, track = face_clip.read()
+    inputs = ClipInputs.of(clip, track, generator)
+    return Example(inputs, None if sync is None else sync.prepare(clip, track, generator.boxes(track)))
 
 
 def long_enough(frames: int, windows: int, window_frames: int) -> bool:

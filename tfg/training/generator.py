@@ -31,6 +31,7 @@ from tfg.generator_inputs import faces_to_tensor, steady_identity_frames
 from tfg.losses import discriminator_loss
 from tfg.training import loop
 from tfg.training.board import Board
+from tfg.training.example_files import example_folder, path_of, read_example
 from tfg.training.examples import Example, Examples, draw_batch, long_enough
 from tfg.training.generator_recipe import GeneratorLosses, GeneratorRecipe
 
@@ -49,6 +50,7 @@ def train(
     keep: int = 1000,
     workers: int = 4,
     save_every: int = 250,
+    cache: Path | None = None,
 ) -> Path:
     """Run a recipe, or go on with it.
 
@@ -58,6 +60,7 @@ def train(
         share of every batch.
     :param keep: prepared clips in memory, of each process: about 7 MB for 3 seconds.
     :param workers: threads of each process that prepare clips.
+    :param cache: folder of clips that :func:`tfg.training.example_files.prepare_examples` prepared; all must be there.
     :param save_every: steps between checkpoints, figures on held-out clips, and films.
     :returns: the checkpoint.
     :raises TrainingError: the recipe does not fit the data or the processes, a loss is not finite, or a checkpoint
@@ -72,9 +75,13 @@ def train(
             f"expected a multiple of {world * recipe.accumulate}"
         )
     run = _Run.of(recipe, fabric, out)
-    clips = _usable(_spread(load_clips(data, recipe.train), recipe.clips), recipe, fabric)
-    examples = Examples(clips, run.generator, run.losses.sync, max(keep, 2 * recipe.batch_size), workers)
-    held_out = _usable(load_clips(data, recipe.validate), recipe, fabric)[:SHOWN] if fabric.is_global_zero else []
+    clips = training_clips(recipe, data)
+    read = None
+    if cache is not None:
+        folder = example_folder(cache, run.generator.image_size, run.losses.sync)
+        read = lambda clip: read_example(path_of(folder, clip), fabric.device)  # noqa: E731
+    examples = Examples(clips, run.generator, run.losses.sync, max(keep, 2 * recipe.batch_size), workers, read)
+    held_out = _usable(load_clips(data, recipe.validate), recipe)[:SHOWN] if fabric.is_global_zero else []
     shown = Examples(held_out, run.generator, run.losses.sync, SHOWN, workers)
     out.mkdir(parents=True, exist_ok=True)
     first = run.resume()
@@ -113,19 +120,23 @@ def load_clips(data: Path, parts: str) -> list[FaceClip]:
     return [clip for part in parts.split("+") for clip in face_clips.load(data / part)]
 
 
-def _spread(clips: list[FaceClip], count: int) -> list[FaceClip]:
+def training_clips(recipe: GeneratorRecipe, data: Path) -> list[FaceClip]:
+    """The clips of a recipe that are long enough; the others are named.
+
+    :raises TrainingError: none is, or the folders hold fewer than the recipe asks for.
+    """
+    clips, count = load_clips(data, recipe.train), recipe.clips
     if count > len(clips):
-        raise TrainingError(f"the recipe asks for {count} clips, the folders hold {len(clips)}")
-    return [clips[i * len(clips) // count] for i in range(count)] if count else clips
+        raise TrainingError(f"the recipe asks for {count} clips, {recipe.train} holds {len(clips)}: prepare more")
+    return _usable([clips[i * len(clips) // count] for i in range(count)] if count else clips, recipe)
 
 
-def _usable(clips: Sequence[FaceClip], recipe: GeneratorRecipe, fabric: Fabric) -> list[FaceClip]:
-    """Those that are long enough; the others are named."""
+def _usable(clips: Sequence[FaceClip], recipe: GeneratorRecipe) -> list[FaceClip]:
     usable = []
     for clip in clips:
         if long_enough(clip.frames, recipe.windows, recipe.window_frames):
             usable.append(clip)
-        elif fabric.is_global_zero:
+        else:
             Console(stderr=True).print(f"left out: {clip.path.name}: {clip.frames} frames are too few", highlight=False)
     if not usable:
         raise TrainingError(f"none of {len(clips)} clips is long enough for {recipe.windows} windows")

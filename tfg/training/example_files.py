@@ -1,0 +1,105 @@
+"""Prepared clips on disk, for many runs on the same clips (an ablation) and for machines whose processors are fewer
+than their runs: processes prepare, runs only read.
+
+One folder per kind of example, one file per clip. Files are written under a temporary name and renamed; they are read
+without executing code.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from joblib import Parallel, delayed
+from rich.progress import track as progress
+
+from tfg.datasets.face_clips import FaceClip
+from tfg.errors import DataError, TrainingError
+from tfg.generator import Generator
+from tfg.generator_inputs import ClipInputs
+from tfg.losses import Insertion, SyncLoss
+from tfg.losses.avhubert import AVHubertTarget
+from tfg.losses.syncnet import SyncNetTarget
+from tfg.training.examples import Example, prepare_example
+from tfg.training.generator_recipe import GeneratorRecipe, sync_loss
+
+# plain dataclasses of tensors: reading them runs no code of the file's
+torch.serialization.add_safe_globals([AVHubertTarget, SyncNetTarget, Insertion])
+
+
+def example_folder(cache: Path, size: int, sync: SyncLoss[Any] | None) -> Path:
+    """Where examples of this kind lie: those of one generator size and one way to prepare the sync loss."""
+    kind = "no-sync" if sync is None else re.sub(r"[^a-z0-9]+", "-", sync.prepares.lower())
+    return cache / f"{size}-{kind}"
+
+
+def write_example(example: Example, path: Path) -> None:
+    """One clip's file."""
+    state = {
+        "faces": torch.from_numpy(example.inputs.faces),
+        "mel": torch.from_numpy(example.inputs.mel),
+        "first": example.inputs.first,
+        "target": example.target,
+    }
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def read_example(path: Path, device: torch.device | str) -> Example:
+    """One clip, its target on a device.
+
+    :raises DataError: the file is damaged.
+    """
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        inputs = ClipInputs(state["faces"].numpy(), state["mel"].numpy(), state["first"])
+    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path}: {error}; delete this file and prepare it again") from error
+    target = state["target"]
+    return Example(inputs, None if target is None else target.to(device))
+
+
+def prepare_examples(recipe: GeneratorRecipe, clips: Sequence[FaceClip], cache: Path, workers: int) -> Path:
+    """Prepare clips in processes, as this recipe needs them; those already there are kept.
+
+    :returns: the folder.
+    :raises TrainingError: a clip that cannot be prepared, with the reason.
+    """
+    sync = sync_loss(recipe.sync, "cpu") if recipe.weights.sync else None
+    folder = example_folder(cache, recipe.networks()[0].image_size, sync)
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = [clip for clip in clips if not path_of(folder, clip).is_file()]
+    each = max(1, min(16, len(waiting) // (4 * workers)))  # clips per task: an expert is loaded for each
+    tasks = [waiting[i : i + each] for i in range(0, len(waiting), each)]
+    jobs = (delayed(_prepare)(recipe, task, folder) for task in tasks)
+    results = Parallel(workers, return_as="generator_unordered")(jobs)
+    for problem in progress(results, description=f"examples for {folder.name}", total=len(tasks)):
+        if problem:
+            raise TrainingError(problem)
+    return folder
+
+
+def path_of(folder: Path, clip: FaceClip) -> Path:
+    """A clip's file; clips of different folders may share a name."""
+    return folder / f"{clip.folder.name}--{clip.name}.pt"
+
+
+def _prepare(recipe: GeneratorRecipe, clips: Sequence[FaceClip], folder: Path) -> str:
+    import cv2
+
+    torch.set_num_threads(1)  # one process per core: threads inside would only fight
+    cv2.setNumThreads(1)
+    sync = sync_loss(recipe.sync, "cpu") if recipe.weights.sync else None
+    generator: Generator = recipe.networks()[0]
+    for clip in clips:
+        try:
+            write_example(prepare_example(clip, generator, sync), path_of(folder, clip))
+        except Exception as error:  # whatever it is, the run that waits for it must hear of it
+            return f"{clip.path}: {error}; leave the clip out, or prepare it again"
+    return ""
