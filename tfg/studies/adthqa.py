@@ -23,7 +23,7 @@ from tfg.metrics.landmarks import landmark_distance
 from tfg.metrics.report import score
 from tfg.metrics.seen import Seen
 from tfg.studies.setup import AVHUBERT, SYNCNET, Setup
-from tfg.study.votes import Vote
+from tfg.study.votes import Counts, Vote, of, tables
 
 REAL = "real"
 
@@ -53,7 +53,7 @@ METRICS: Mapping[str, Measure] = {
     "psnr": Measure("PSNR", 1, "picture, needs the real video"),
     "ssim": Measure("SSIM", 1, "picture, needs the real video"),
     "ms_ssim": Measure("MS-SSIM", 1, "picture, needs the real video"),
-    "identity": Measure("identity", 1, "picture, needs the real video"),
+    "identity": Measure("Face identity", 1, "picture, needs the real video"),
 }
 SYNC = tuple(name for name, measure in METRICS.items() if measure.about.startswith("sync"))
 
@@ -66,6 +66,12 @@ class Studied(NamedTuple):
     scores: dict[str, NDArray[np.float64]]  #: metric -> ``(S, M)``, as it is
     real: dict[str, NDArray[np.float64]]  #: metric -> ``(S,)`` of the real videos; NaN where it needs them itself
     votes: list[Vote]
+
+    def tables(self, dimension: str) -> tuple[Counts, Counts]:
+        """Wins and ties ``(S, M, M)`` of one question, in the order of ``subjects`` and ``methods``."""
+        names, wins, ties = tables(of(self.votes, dimension), self.methods)
+        order = [names.index(subject) for subject in self.subjects]
+        return wins[order], ties[order]
 
     def better(self, metric: str) -> NDArray[np.float64]:
         """A metric's scores ``(S, M)`` turned so that more is better."""
