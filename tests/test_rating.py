@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from typer.testing import CliRunner
 
 import tfg
 from tfg.errors import DataError
-from tfg.rating import RatingPage, StudyFolder, export_votes, find_videos, make_study, summarise
+from tfg.rating import RatingPage, StudyFolder, export_votes, find_videos, make_study, start, summarise
 from tfg.rating.demo import simulate_class
 from tfg.rating.design import LATE
 from tfg.study.votes import of, read_votes
@@ -94,7 +97,7 @@ def test_a_video_that_browsers_do_not_play_makes_all_of_them_anew(videos: Path, 
 
 
 def test_raters_are_told_what_they_agree_to(study: StudyFolder) -> None:
-    for words in ("There are 6 pairs", "about 2 minutes", "tell Dr Lee the code", "random code", "voluntary"):
+    for words in ("There are 6 pairs", "about 2 minutes", "give the code to Dr Lee.", "random code", "voluntary"):
         assert words in study.plan.consent
     assert "{" not in study.plan.consent
 
@@ -298,3 +301,33 @@ def test_the_page_of_a_study_is_one_cell_that_finds_it(study: StudyFolder) -> No
     (cell,) = json.loads((study.folder / "rate.ipynb").read_text())["cells"]
     assert 'StudyFolder(".")' in cell["source"]
     assert 'videos="voila/files/videos"' in cell["source"]
+
+
+def test_serve_makes_a_study_once_and_then_goes_on_with_its_votes(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("voila")
+    pytest.importorskip("anywidget")
+    from tfg import rating
+    from tfg.cli_study import study_app
+
+    monkeypatch.setattr(rating, "start", lambda *_: subprocess.Popen([sys.executable, "-c", ""]))
+    words = ["serve", str(videos), "-o", str(tmp_path / "study"), "--pairs", "2", "--question", "head=Whose head?"]
+    first = CliRunner().invoke(study_app, words)
+    assert first.exit_code == 0, first.output
+    assert "3 methods (good, middling, poor), 2 subjects, 6 pairs" in first.output
+    assert "Raters open http://127.0.0.1:8866/" in first.output
+    store = StudyFolder(tmp_path / "study").store
+    assert dict(store.plan.questions) == {"head": "Whose head?"}
+    code = store.register()
+    assert "goes on" in CliRunner().invoke(study_app, words).output
+    assert store.raters() == [code]
+
+
+def test_a_port_in_use_is_said_before_anything_starts(study: StudyFolder) -> None:
+    pytest.importorskip("voila")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(DataError, match="in use by another program"):
+            start(study, other.getsockname()[1])

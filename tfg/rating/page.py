@@ -14,7 +14,7 @@ from tfg.rating.store import Progress
 _SIDES = {"a": "Left", "b": "Right"}
 _THANKS = """Your answers are saved. You may close this page.
 
-If you want them deleted, tell {contact} your code."""
+If you want them deleted, give your code to {contact}."""
 
 
 class RatingPage:
