@@ -16,6 +16,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import tfg
+from tfg import cli_dub
 from tfg.cli import app
 from tfg.clip import Clip
 from tfg.crops import face_crops, generator_boxes
@@ -23,7 +24,7 @@ from tfg.datasets import studio
 from tfg.dubbing import DubReport, detect_mark, dub
 from tfg.errors import FaceError, MediaError, MissingFileError, NoAudioError, NoFaceError, WeightsError
 from tfg.experts import save_weights
-from tfg.experts.registry import find_weights
+from tfg.experts.registry import list_weights
 from tfg.generator import Generator
 from tfg.media import read_clip, write_clip
 from tfg.media_native import open_native
@@ -265,10 +266,17 @@ def test_the_command_dubs_packaged_faces_and_tells_what_it_did(tmp_path: Path) -
     assert CliRunner().invoke(app, ["detect-mark", str(studio.path("ada-tea"))]).exit_code == 1
 
 
+def test_frames_that_kept_their_picture_are_told_with_their_times() -> None:
+    runs, seconds = [(0, 3), (50, 60)], [(0.0, 0.12), (2.0, 2.4)]
+    report = DubReport(Path("a.mp4"), 75, 25.0, 64, 48, 3.0, runs, seconds, "mini", "none", ("a note",), {"draw": 6.0})
+    told = "\n".join(cli_dub.told(report))
+    assert "picture kept: frames 0 to 2 (0.00 to 0.12 s), 50 to 59 (2.00 to 2.40 s)" in told
+    assert "note: a note" in told
+    assert "2.00 x the film's length" in told
+
+
 def test_silence_closes_the_mouth_and_speech_opens_it(tmp_path: Path) -> None:
-    try:
-        find_weights("generator-mini")
-    except WeightsError:
+    if not any(entry.name == "generator-mini" and entry.present for entry in list_weights()):
         pytest.skip("generator-mini is not packaged")
     face = studio.path(studio.names("test")[0])
     quiet = dub(face, sound_file(tmp_path / "a.wav", 2.5), tmp_path / "a.mp4", mark="none")
