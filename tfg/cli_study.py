@@ -30,9 +30,11 @@ def serve(
     ] = "the person who gave you the address of this page",
     question: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=SENTENCE", help="What is asked; may be repeated.  [default: lip sync]"),
+        typer.Option(metavar="NAME=SENTENCE", help="What is asked; may be repeated. By default about lip sync."),
     ] = None,
-    pairs: Annotated[int | None, typer.Option(min=1, help="Pairs for each rater.  [default: 20 or all]")] = None,
+    pairs: Annotated[
+        int | None, typer.Option(min=1, help="Pairs for each rater; by default 20, or all there are.")
+    ] = None,
     checks: Annotated[int, typer.Option(min=0, help="Attention checks for each rater.")] = 2,
     truth: Annotated[str | None, typer.Option(help="The subfolder with the real videos, if there is one.")] = None,
     title: Annotated[str, typer.Option(help="The heading of the page.")] = "Which talking face is better?",
@@ -40,7 +42,10 @@ def serve(
     seed: Annotated[int, typer.Option(min=0, help="Of the assignment of pairs to raters and their order.")] = 0,
     port: Annotated[int, typer.Option(help="Where the page is served.")] = 8866,
     network: Annotated[
-        bool, typer.Option("--network", help="Serve to every computer that reaches this one: for a class.")
+        bool,
+        typer.Option(
+            "--network", help="Serve to every computer that reaches this one, without a password: for a class."
+        ),
     ] = False,
 ) -> None:
     """Serve the rating page until Ctrl-C. The next call with the same folder goes on with the same study."""
@@ -92,7 +97,7 @@ def export(
     study: _STUDY,
     out: Annotated[Path, typer.Option("--out", "-o", help="The csv.")] = Path("votes.csv"),
     most_failed: Annotated[
-        int | None, typer.Option(min=0, help="Leave out raters who failed more checks than this.  [default: nobody]")
+        int | None, typer.Option(min=0, help="Leave out raters who failed more checks than this; by default nobody.")
     ] = None,
 ) -> None:
     """Write the votes as the csv that tfg.study reads; checks are no votes."""
