@@ -59,12 +59,13 @@ def clamp(cosines: Mapping[str, Float], floor: float) -> Figure:
     x = np.linspace(-0.4, 1, 561)
     kept = x >= floor
     with figure(1, 2, size=(9.4, 3.1), width_ratios=(1, 1.3)) as (fig, (left, right)):
-        left.plot(x, -np.log(np.maximum(x, floor)), color=SOUND, label="loss")
-        left.plot(x[kept], 1 / x[kept], color=LIPS, label="size of its slope, 1 / cosine")
+        left.plot(x, -np.log(np.maximum(x, floor)), color=SOUND)
+        left.text(-0.38, 4.9, "loss", color=SOUND)
+        left.plot(x[kept], 1 / x[kept], color=LIPS)
         left.plot(x[~kept], np.zeros((~kept).sum()), color=LIPS)
+        left.text(0.27, 4.2, "size of its slope: 1 / cosine,\nzero below the floor", color=LIPS)
         left.axvline(floor, color=MUTED, ls=":")
         left.set(title=f"clamped at {floor:g}", xlabel="cosine of a window", ylabel="nats", ylim=(-0.5, 12))
-        left.legend(fontsize=8.5, loc="center right", bbox_to_anchor=(1.02, 0.6))
         places = list(cosines)
         for i, values in enumerate(cosines.values()):
             nudge = np.random.default_rng(0).uniform(-0.3, 0.3, len(values))
