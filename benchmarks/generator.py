@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from tfg.generator import Generator, GeneratorConfig
+from tfg.generator_taps import cost
 from tfg.wav2lip import Wav2LipGenerator
 
 BUILD: dict[str, Callable[[], Generator | Wav2LipGenerator]] = {
@@ -29,14 +29,6 @@ BUILD: dict[str, Callable[[], Generator | Wav2LipGenerator]] = {
     "size256": lambda: Generator(GeneratorConfig.size256()),
     "wav2lip": Wav2LipGenerator,
 }
-
-
-def gigaflops(name: str) -> float:
-    """Operations to draw one frame, counted on tensors without content."""
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        net = BUILD[name]().eval()
-        net(*inputs(1, net.image_size))
-    return counter.get_total_flops() / 1e9
 
 
 def inputs(n: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -71,7 +63,7 @@ def main() -> None:
     print(f"{'':8} {'':>6} {'':>8} {'':>7} {'':>6} {f'{args.batch} at once, ms':>15} {'ms':>7} {'ms':>8}   per frame")
     for name in args.names or BUILD:
         net = BUILD[name]().eval()
-        size, count = net.image_size, sum(p.numel() for p in net.parameters())
+        size, counted = net.image_size, cost(BUILD[name])
         several, one = inputs(args.batch, size), inputs(1, size)
         with torch.inference_mode():
             drawn = milliseconds(lambda net=net, several=several: net(*several), args.runs) / args.batch
@@ -80,7 +72,7 @@ def main() -> None:
             lambda net=net, several=several: (net(*several) - several[1]).abs().mean().backward(), args.runs
         )
         print(
-            f"{name:8} {size:6} {count / 1e6:8.2f} {2 * count / 1e6:7.1f} {gigaflops(name):6.2f} "
+            f"{name:8} {size:6} {counted['parameters']:8.2f} {2 * counted['parameters']:7.1f} {counted['gflops']:6.2f} "
             f"{drawn:15.1f} {alone:7.1f} {trained / args.batch:8.1f}",
             flush=True,
         )

@@ -63,7 +63,7 @@ def clamp(cosines: Mapping[str, Float], floor: float) -> Figure:
         left.text(-0.38, 4.9, "loss", color=SOUND)
         left.plot(x[kept], 1 / x[kept], color=LIPS)
         left.plot(x[~kept], np.zeros((~kept).sum()), color=LIPS)
-        left.text(0.27, 4.2, "size of its slope: 1 / cosine,\nzero below the floor", color=LIPS)
+        left.text(0.3, 4.0, "size of its slope:\n1 / cosine; zero\nbelow the floor", color=LIPS)
         left.axvline(floor, color=MUTED, ls=":")
         left.set(title=f"clamped at {floor:g}", xlabel="cosine of a window", ylabel="nats", ylim=(-0.5, 12))
         places = list(cosines)
