@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tfg.discriminator import Discriminator, DiscriminatorConfig
 from tfg.errors import TrainingError
-from tfg.experts.expert import AVHubertExpert, SyncNetExpert, load_expert
+from tfg.experts.checkpoints import load_strict, read_checkpoint
+from tfg.experts.expert import AVHubertExpert, SyncNetExpert, find_weights, load_expert
 from tfg.generator import Generator, GeneratorConfig
 from tfg.losses import AVHubertSyncLoss, PerceptualLoss, SyncLoss, SyncNetLoss, generator_loss, reconstruction_loss
 from tfg.training.examples import Batch
@@ -66,16 +67,22 @@ class GeneratorRecipe:
     sync: SyncTerm
     precision: str
     seed: int
+    init: str  # generator weights to start from, a path or a name; "": random ones
 
     def networks(self) -> tuple[Generator, Discriminator]:
-        """Both, with the recipe's random weights.
+        """Both, as training begins: with the recipe's random weights, or the generator with those of ``init``.
 
         :raises TrainingError: an unknown size.
+        :raises WeightsError, CheckpointError: ``init`` is not there, or of another architecture.
         """
         if self.size not in SIZES:
             raise TrainingError(f"size = {self.size!r}; expected one of {', '.join(SIZES)}")
-        generator, discriminator = SIZES[self.size]
-        return Generator(generator(), self.seed), Discriminator(discriminator(), self.seed)
+        config, discriminator = SIZES[self.size]
+        generator = Generator(config(), self.seed)
+        if self.init:
+            state = read_checkpoint(find_weights(self.init)[0], expect="generator").state_dict
+            load_strict(generator, {name: x.float() for name, x in state.items()}, f"a generator of size {self.size}")
+        return generator, Discriminator(discriminator(), self.seed)
 
 
 class GeneratorLosses:
