@@ -7,6 +7,7 @@
     tfg.metrics.avs_u(audio_feats, video_feats)
 
     tfg.score("talk.mp4")          # all of it, or on the command line: tfg score talk.mp4
+    tfg.dubbing.dub("face.mp4", "speech.wav", "dubbed.mp4")     # or: tfg dub face.mp4 speech.wav -o dubbed.mp4
 
 The method is that of Yaman et al., *Audio-Visual Speech Representation Expert for Enhanced Talking Face Video
 Generation and Evaluation* (CVPR Workshops 2024, arXiv 2405.04327).
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
         audio,
         crops,
         datasets,
+        dubbing,
         errors,
+        evaluation,
         experts,
         faces,
         losses,
         media,
         metrics,
         plots,
+        rating,
         stress,
+        study,
         training,
         widgets,
     )
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from tfg.errors import TfgError
     from tfg.experts.expert import load_expert
     from tfg.faces import FaceTrack, track_face, track_faces
+    from tfg.generator import Generator, GeneratorConfig, load_generator
     from tfg.media import ClipStream, open_clip, read_clip, write_clip
     from tfg.metrics.report import score
 
@@ -46,8 +52,11 @@ _NAMES = {
     "Clip": "tfg.clip",
     "ClipStream": "tfg.media",
     "FaceTrack": "tfg.faces",
+    "Generator": "tfg.generator",
+    "GeneratorConfig": "tfg.generator",
     "TfgError": "tfg.errors",
     "load_expert": "tfg.experts.expert",
+    "load_generator": "tfg.generator",
     "mouth_crops": "tfg.crops",
     "mouth_video": "tfg.crops",
     "open_clip": "tfg.media",
@@ -58,23 +67,28 @@ _NAMES = {
     "write_clip": "tfg.media",
 }
 _MODULES = (
-    "audio", "crops", "datasets", "errors", "experts", "faces", "losses", "media", "metrics", "plots", "stress",
-    "training", "widgets",
+    "audio", "crops", "datasets", "dubbing", "errors", "evaluation", "experts", "faces", "losses", "media", "metrics",
+    "plots", "rating", "stress", "study", "training", "widgets",
 )  # fmt: skip
 
 __all__ = [
     "Clip",
     "ClipStream",
     "FaceTrack",
+    "Generator",
+    "GeneratorConfig",
     "TfgError",
     "__version__",
     "audio",
     "crops",
     "datasets",
+    "dubbing",
     "errors",
+    "evaluation",
     "experts",
     "faces",
     "load_expert",
+    "load_generator",
     "losses",
     "media",
     "metrics",
@@ -82,9 +96,11 @@ __all__ = [
     "mouth_video",
     "open_clip",
     "plots",
+    "rating",
     "read_clip",
     "score",
     "stress",
+    "study",
     "track_face",
     "track_faces",
     "training",

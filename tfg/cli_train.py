@@ -101,13 +101,19 @@ def train_ablation(
 
 @train_app.command("publish")
 def train_publish(
-    kind: Annotated[str, typer.Argument(help="avhubert or syncnet.")],
+    kind: Annotated[str, typer.Argument(help="avhubert, syncnet or generator.")],
     checkpoint: Annotated[Path, typer.Argument(help="The last checkpoint of a finished run.")],
     target: Annotated[Path, typer.Argument(help="The .safetensors file to write; its card is written beside it.")],
     data: Data,
+    unfinished: Annotated[bool, typer.Option(help="Of a generator: a run that was stopped, too.")] = False,
 ) -> None:
     """Turn a finished run into weights with a card, measured on clips that training has not seen."""
-    from tfg.training.publish import as_table, publish
+    from tfg.training import publish, publish_generator
 
-    command = f"tfg train {kind} --data PREPARED --out RUN"
-    typer.echo(as_table(publish(kind, checkpoint, data, EVALUATE_ON, target, command)))
+    if kind == "generator":
+        command = f"tfg train generator {target.stem} --data FACES --out RUN"
+        card = publish_generator.publish(checkpoint, data, EVALUATE_ON, target, command, unfinished)
+        typer.echo(publish_generator.as_table(card))
+    else:
+        command = f"tfg train {kind} --data PREPARED --out RUN"
+        typer.echo(publish.as_table(publish.publish(kind, checkpoint, data, EVALUATE_ON, target, command)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
-from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from tfg.clip import Frames
