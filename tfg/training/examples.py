@@ -78,17 +78,17 @@ class Examples:
         self.clips, self.keep = clips, keep
         self._read = read or partial(prepare_example, generator=generator, sync=sync)
         self._pool = ThreadPoolExecutor(workers)
-        self._kept: OrderedDict[int, Future[Example]] = OrderedDict()
+        self._kept: OrderedDict[FaceClip, Future[Example]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def ask(self, numbers: Sequence[int]) -> None:
         """Begin to prepare these clips, without waiting."""
-        for number in numbers:
-            if number not in self._kept:
-                self._kept[number] = self._pool.submit(self._read, self.clips[number])
-            self._kept.move_to_end(number)
+        for clip in (self.clips[number] for number in numbers):
+            if clip not in self._kept:
+                self._kept[clip] = self._pool.submit(self._read, clip)
+            self._kept.move_to_end(clip)
 
     def take(self, numbers: Sequence[int]) -> list[Example]:
         """These clips, prepared.
@@ -96,7 +96,7 @@ class Examples:
         :raises TfgError: what is wrong with one of them, with its file.
         """
         self.ask(numbers)
-        taken = [self._kept[number].result() for number in numbers]
+        taken = [self._kept[self.clips[number]].result() for number in numbers]
         while len(self._kept) > self.keep:
             self._kept.popitem(last=False)
         return taken
