@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,7 +75,7 @@ class FaceClip:
         try:
             with np.load(path) as arrays:
                 return arrays["landmarks"].astype(np.float32), arrays["observed"].astype(np.bool_)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{path}: {error}; delete both files of this clip and prepare it again") from error
 
 
@@ -114,7 +115,11 @@ def names(folder: Path) -> list[str]:
     header = folder / HEADER
     if not header.is_file():
         raise DataError(f"{folder} has no {HEADER}; expected a folder made by 'tfg prepare ... --for generator'")
-    if json.loads(header.read_text()) != LAYOUT:
+    try:
+        layout = json.loads(header.read_text())
+    except ValueError:
+        layout = None
+    if layout != LAYOUT:
         raise DataError(f"{header} says {header.read_text().strip()}, expected {LAYOUT}: prepare into an empty folder")
     found = sorted(path.stem for path in folder.glob("*.npz"))
     if not found:

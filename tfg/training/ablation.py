@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 
-from tfg.datasets import face_clips
 from tfg.errors import TrainingError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, load_expert
 from tfg.training import generator
@@ -85,7 +84,7 @@ def run(
             if done.is_file():
                 continue
             generator.train(recipe, data, folder, device, workers=workers, save_every=SAVE_EVERY, cache=cache)
-            clips = clips or [RealClip.of(clip, hubert) for clip in face_clips.load(data / recipe.validate)]
+            clips = clips or [RealClip.of(clip, hubert) for clip in generator.load_clips(data, recipe.validate)]
             network = recipe.networks()[0]
             network.load_state_dict(torch.load(folder / generator.CHECKPOINT, weights_only=True)["generator"])
             network = network.to(device).eval().requires_grad_(False)

@@ -47,8 +47,11 @@ def write_example(example: Example, path: Path) -> None:
         "target": example.target,
     }
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    try:
+        torch.save(state, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # there after an error alone, such as a full disk
 
 
 def read_example(path: Path, device: torch.device | str) -> Example:
@@ -59,7 +62,9 @@ def read_example(path: Path, device: torch.device | str) -> Example:
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
         inputs = ClipInputs(state["faces"].numpy(), state["mel"].numpy(), state["first"])
-    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:  # torch's message is long, and advises to run the file's code
+        raise DataError(f"{path} holds more than tensors; delete this file and prepare it again") from error
+    except (OSError, RuntimeError, KeyError, EOFError) as error:
         raise DataError(f"{path}: {error}; delete this file and prepare it again") from error
     target = state["target"]
     return Example(inputs, None if target is None else target.to(device))

@@ -113,11 +113,19 @@ def train(
 
 
 def load_clips(data: Path, parts: str) -> list[FaceClip]:
-    """The clips of the folders ``a+b+c`` under ``data``.
+    """The clips of the folders ``a+b*3+c`` under ``data``; those of ``b`` are there three times, so as to be drawn as
+    often.
 
     :raises DataError: a folder does not hold face clips.
+    :raises TrainingError: what follows a ``*`` is no number.
     """
-    return [clip for part in parts.split("+") for clip in face_clips.load(data / part)]
+    clips: list[FaceClip] = []
+    for part in parts.split("+"):
+        name, _, times = part.partition("*")
+        if times and not times.isdigit():
+            raise TrainingError(f"{part!r} in the recipe's folders; expected a folder, or folder*times such as b*3")
+        clips += face_clips.load(data / name) * int(times or 1)
+    return clips
 
 
 def training_clips(recipe: GeneratorRecipe, data: Path) -> list[FaceClip]:
@@ -218,7 +226,11 @@ class _Run:
         for value in figures.values():
             loop.check_loss(value, step)
         generator, generator_optimizer = self.wrapped[0], self.optimizers[0]
-        self.fabric.clip_gradients(generator, generator_optimizer, max_norm=self.recipe.clip_norm)
+        norm = self.fabric.clip_gradients(
+            generator, generator_optimizer, max_norm=self.recipe.clip_norm, error_if_nonfinite=False
+        )
+        assert norm is not None
+        loop.check_loss(norm, step, "the gradient's length")  # of all processes: none of them goes on
         generator_optimizer.step()
         generator_optimizer.zero_grad(set_to_none=True)
         if self.losses.has_adversary(step):

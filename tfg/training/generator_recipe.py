@@ -15,6 +15,7 @@ from tfg.experts.checkpoints import load_strict, read_checkpoint
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, find_weights, load_expert
 from tfg.generator import Generator, GeneratorConfig
 from tfg.losses import AVHubertSyncLoss, PerceptualLoss, SyncLoss, SyncNetLoss, generator_loss, reconstruction_loss
+from tfg.training import loop
 from tfg.training.examples import Batch
 
 SIZES = {
@@ -50,7 +51,7 @@ class GeneratorRecipe:
     """What defines a run. Folders are names of face-clip folders under the data folder."""
 
     size: str  # mini, size96, size256
-    train: str  # several folders are joined by "+"
+    train: str  # several folders are joined by "+"; "folder*3" is drawn from three times as often
     clips: int  # of all of these, evenly spread over the sorted list; 0: every one
     validate: str
     steps: int
@@ -122,6 +123,7 @@ class GeneratorLosses:
             total = total + weights.adversarial * terms["adversarial"]
         weight = self.sync_weight(step)
         if self.sync is not None and weight:
+            loop.check_loss(terms["reconstruction"], step)  # before the expert complains of faces that are no faces
             value = self.sync(faces, batch.targets, torch.from_numpy(batch.starts))
             terms |= {"sync": value.loss, "cosine": value.cosine.mean(), "clamped": value.clamped}
             total = total + weight * value.loss

@@ -45,11 +45,15 @@ class RealClip:
 
     @classmethod
     def of(cls, face_clip: FaceClip, hubert: AVHubertExpert) -> RealClip:
-        clip, track = face_clip.read()
+        return cls.measured(face_clip.name, *face_clip.read(), hubert)
+
+    @classmethod
+    def measured(cls, name: str, clip: Clip, track: FaceTrack, hubert: AVHubertExpert) -> RealClip:
+        """Of any clip; the track covers all of it."""
         audio, mouth = hubert.inputs(clip, track)
         square = face_crops(clip, track, generator_boxes(track), SQUARE)
         seen, both = hubert.encode(mouth=mouth), hubert.encode(audio=audio, mouth=mouth)
-        return cls(face_clip.name, clip, track, audio, mouth, seen, both, square)
+        return cls(name, clip, track, audio, mouth, seen, both, square)
 
 
 def clip_figures(made: Clip, real: RealClip, hubert: AVHubertExpert, syncnet: SyncNetExpert) -> Row:
@@ -101,18 +105,19 @@ def ceiling_figures(clips: Sequence[RealClip], hubert: AVHubertExpert, syncnet: 
     return _figures(lambda real: real.clip, clips, hubert, syncnet)
 
 
+def still_clip(real: RealClip) -> Clip:
+    """The clip with a mouth that does not move: the face of the frame with the most closed lips in the lower half of
+    every frame."""
+    best = int(np.argmin(real.track.mouth_opening))
+    still = np.repeat(real.square[best : best + 1], len(real.square), 0)
+    half = SQUARE // 2
+    faces = np.concatenate([real.square[:, :half], still[:, half:]], axis=1)
+    return put_back(real.clip, real.track, generator_boxes(real.track), faces)
+
+
 def still_figures(clips: Sequence[RealClip], hubert: AVHubertExpert, syncnet: SyncNetExpert) -> dict[str, Row]:
-    """Clip -> figures of a mouth that does not move: the face of the frame with the most closed lips in the
-    lower half of every frame. What a generator gets that ignores the sound."""
-
-    def frozen(real: RealClip) -> Clip:
-        best = int(np.argmin(real.track.mouth_opening))
-        still = np.repeat(real.square[best : best + 1], len(real.square), 0)
-        half = SQUARE // 2
-        faces = np.concatenate([real.square[:, :half], still[:, half:]], axis=1)
-        return put_back(real.clip, real.track, generator_boxes(real.track), faces)
-
-    return _figures(frozen, clips, hubert, syncnet)
+    """Clip -> figures of :func:`still_clip`: what a generator gets that ignores the sound."""
+    return _figures(still_clip, clips, hubert, syncnet)
 
 
 def _figures(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -168,10 +169,10 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def check_loss(loss: Tensor | float, step: int) -> None:
-    """:raises TrainingError: the loss is not finite; the last checkpoint is untouched."""
+def check_loss(loss: Tensor | float, step: int, what: str = "loss") -> None:
+    """:raises TrainingError: the loss (or ``what`` else is given) is not finite; the last checkpoint is untouched."""
     if not math.isfinite(float(loss)):
-        raise TrainingError(f"loss is {float(loss)} at step {step}: lower the learning rate, or look at that batch")
+        raise TrainingError(f"{what} is {float(loss)} at step {step}: lower the learning rate, or look at that batch")
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, recipe: Any) -> None:
@@ -217,11 +218,29 @@ def read_state(path: Path, recipe: Any) -> dict[str, Any] | None:
     """
     if not path.is_file():
         return None
-    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    if state["recipe"] != recipe:
-        different = sorted(k for k in recipe if state["recipe"].get(k) != recipe[k])
-        raise TrainingError(f"{path} was made by another recipe (different: {different}); use an empty output folder")
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        found = state["recipe"]
+    except (OSError, EOFError, KeyError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"{path} is no checkpoint of a training, or damaged; use an empty output folder") from error
+    if found != recipe:
+        different = _different(found, recipe)
+        raise TrainingError(
+            f"{path} was made by another recipe (different: {', '.join(different)}); use an empty output folder"
+        )
     return state
+
+
+def _different(found: Any, expected: dict[str, Any], where: str = "") -> list[str]:
+    """Which entries of nested plain data are not the same, as ``recipe.sync.start``."""
+    names: list[str] = []
+    for key in sorted(expected.keys() | found.keys()):
+        ours, theirs = expected.get(key), found.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            names += _different(theirs, ours, f"{where}{key}.")
+        elif ours != theirs:
+            names.append(f"{where}{key}")
+    return names
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> Sequence[dict[str, Any]]:
