@@ -1,7 +1,9 @@
 """Make the result files that the book's pages show: ``make results``, or ``python book/make_results.py [NAME ...]``.
 
 Needs the GRID corpus (``TFG_DATA``), prepared folders (``TFG_PREPARED``, from ``tfg prepare``) and, for ``variants``,
-the folder of their runs (``TFG_VARIANTS``). A result that is there, complete, and made with the same weights is kept.
+the folder of their runs (``TFG_VARIANTS``). ``generators`` and ``ablation`` need face clips (``TFG_FACES``), the
+twins' weights (``TFG_GENERATORS``) and the ablation's runs (``TFG_ABLATION``). A result that is there, complete, and
+made with the same weights is kept.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from tfg.errors import DataError, TfgError
 from tfg.experts.checkpoints import file_sha256
 from tfg.experts.registry import get_weights
 from tfg.studies import STUDIES, WITHOUT_EXPERTS, Setup
+from tfg.studies.generators import weight_files
 from tfg.studies.setup import AVHUBERT, SYNCNET
 from tfg.studies.variants import checkpoints
 
@@ -30,7 +33,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the studies that are asked for; 1 when one could not be measured."""
     options = _options(arguments)
     torch.set_num_threads(1)
-    setup = Setup(options.prepared, options.corpus, options.variants, options.seed, options.clips)
+    setup = Setup(
+        options.prepared,
+        options.corpus,
+        options.variants,
+        faces=_from_environment("TFG_FACES"),
+        generators=_from_environment("TFG_GENERATORS"),
+        ablation=_from_environment("TFG_ABLATION"),
+        seed=options.seed,
+        most=options.clips,
+    )
     console = Console(stderr=True)
     failed = 0
     for name in options.names or STUDIES:
@@ -55,14 +67,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    def from_environment(name: str) -> Path | None:
-        return Path(os.environ[name]) if os.environ.get(name) else None
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STUDIES)}; by default all")
     parser.add_argument("--force", action="store_true", help="measure again what is there")
-    parser.add_argument("--prepared", type=Path, default=from_environment("TFG_PREPARED"), help="prepared folders")
-    parser.add_argument("--variants", type=Path, default=from_environment("TFG_VARIANTS"), help="runs of the variants")
+    parser.add_argument("--prepared", type=Path, default=_from_environment("TFG_PREPARED"), help="prepared folders")
+    parser.add_argument("--variants", type=Path, default=_from_environment("TFG_VARIANTS"), help="runs of the variants")
     parser.add_argument("--corpus", type=Path, help="the GRID corpus; by default $TFG_DATA/grid")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the result files")
     parser.add_argument("--clips", type=int, help="at most so many clips of a set, for a quick look")
@@ -74,6 +83,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
+def _from_environment(name: str) -> Path | None:
+    return Path(os.environ[name]) if os.environ.get(name) else None
+
+
 def _weights(name: str, setup: Setup) -> dict[str, str]:
     if name in WITHOUT_EXPERTS:
         return {}
@@ -81,6 +94,8 @@ def _weights(name: str, setup: Setup) -> dict[str, str]:
         files = checkpoints(setup.checkpoints)
     else:
         files = {expert: get_weights(expert) for expert in (SYNCNET, AVHUBERT)}
+    if name == "generators":
+        files |= weight_files(setup.generators)
     return {expert: file_sha256(path) for expert, path in files.items()}
 
 

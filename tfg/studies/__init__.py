@@ -8,7 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tfg.studies import adthqa, context, fig1, fig5, from_scratch, gradients, hiding, judge, mouths, variants
+from tfg.studies import (
+    ablation,
+    adthqa,
+    context,
+    fig1,
+    fig5,
+    from_scratch,
+    generators,
+    gradients,
+    hiding,
+    judge,
+    mouths,
+    variants,
+)
 from tfg.studies.setup import Setup
 
 Study = Callable[[Setup], tuple[dict[str, Any], dict[str, int]]]
@@ -29,6 +42,8 @@ STUDIES: Mapping[str, Study] = {
     "hiding": hiding.measure,
     "mouths": mouths.measure,
     "adthqa_metrics": adthqa.measure,
+    "ablation": ablation.measure,
+    "generators": generators.measure,
 }
 
 #: studies that train networks of their own, or none: their figures do not change with the shipped weights

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from tfg.clip import Clip
-from tfg.datasets import grid
+from tfg.datasets import face_clips, grid
 from tfg.datasets import prepared as prepared_folder
+from tfg.datasets.face_clips import FaceClip
 from tfg.datasets.prepared import PreparedClip
 from tfg.errors import DataError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, load_expert
@@ -40,6 +41,9 @@ class Setup:
     :ivar prepared: folder of prepared folders (``tfg prepare``), for :meth:`prepared_clips`.
     :ivar corpus: the GRID corpus, for :meth:`videos`; None: ``$TFG_DATA/grid``.
     :ivar checkpoints: folder of the ablation variants, one folder each with its last checkpoint.
+    :ivar faces: folder of face-clip folders (``tfg prepare ... --for generator``), for :meth:`face_clips`.
+    :ivar generators: folder of generators that are not packaged, ``NAME.safetensors``.
+    :ivar ablation: folder of the runs of ``tfg train ablation``, see :mod:`tfg.studies.ablation`.
     :ivar seed: of everything random.
     :ivar most: upper limit on the clips of one set, for a quick look; None: as many as a study asks for.
     :ivar progress: called with each item's name.
@@ -48,6 +52,9 @@ class Setup:
     prepared: Path | None = None
     corpus: Path | None = None
     checkpoints: Path | None = None
+    faces: Path | None = None
+    generators: Path | None = None
+    ablation: Path | None = None
     seed: int = 0
     most: int | None = None
     progress: Callable[[str], None] = lambda name: None
@@ -72,6 +79,16 @@ class Setup:
             )
         path = self.prepared / folder
         return prepared_folder.load(path, self._some(prepared_folder.names(path), count))
+
+    def face_clips(self, folder: str, count: int | None = None) -> list[FaceClip]:
+        """Face clips of a folder, all or ``count`` of them spread evenly over it.
+
+        :raises DataError: no folder of face clips was given, or this one is not there.
+        """
+        if self.faces is None:
+            raise DataError("no face clips: set TFG_FACES to the folder that 'tfg prepare ... --for generator' made")
+        path = self.faces / folder
+        return face_clips.load(path, self._some(face_clips.names(path), count))
 
     def videos(self, part: str, count: int) -> list[Talk]:
         """GRID videos: of the minis' talker (held-out clips) or of others, each with its face track.
