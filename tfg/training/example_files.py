@@ -8,7 +8,6 @@ without executing code.
 from __future__ import annotations
 
 import os
-import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,10 +61,10 @@ def read_example(path: Path, device: torch.device | str) -> Example:
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
         inputs = ClipInputs(state["faces"].numpy(), state["mel"].numpy(), state["first"])
-    except pickle.UnpicklingError as error:  # torch's message is long, and advises to run the file's code
-        raise DataError(f"{path} holds more than tensors; delete this file and prepare it again") from error
-    except (OSError, RuntimeError, KeyError, EOFError) as error:
-        raise DataError(f"{path}: {error}; delete this file and prepare it again") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; prepare it again") from error
+    except Exception as error:  # on a damaged file torch's reader raises whatever it stumbles over
+        raise DataError(f"{path} is damaged, or holds more than tensors; delete it and prepare it again") from error
     target = state["target"]
     return Example(inputs, None if target is None else target.to(device))
 
