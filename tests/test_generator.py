@@ -294,15 +294,23 @@ def test_identity_is_drawn_evenly_and_by_the_seed() -> None:
 @settings(max_examples=100, deadline=None)
 def test_steady_identity_changes_twice_at_most_and_is_never_near(n_frames: int, gap: int, seed: int) -> None:
     rank = np.random.default_rng(seed).uniform(size=n_frames)
-    best = int(rank.argmin()) if n_frames else 0
-    if max(best, n_frames - 1 - best) <= 2 * gap:
+    if n_frames < 2 * gap + 2:
         with pytest.raises(FeatureError, match="still picture"):
             steady_identity_frames(rank, gap)
         return
     chosen = steady_identity_frames(rank, gap)
     assert (np.abs(chosen - np.arange(n_frames)) > gap).all()
     assert np.count_nonzero(np.diff(chosen)) <= 2
+    paired = [i for i in range(n_frames) if max(i, n_frames - 1 - i) > 2 * gap]
+    best = min(paired, key=lambda i: rank[i])
     assert (chosen == best).sum() == (np.abs(np.arange(n_frames) - best) > gap).sum()
+
+
+def test_a_best_frame_in_the_middle_of_a_short_clip_gives_way_to_a_pair() -> None:
+    rank = np.abs(np.arange(30) - 14.0)  # every frame lies within 20 of the best one
+    chosen = steady_identity_frames(rank, 10)
+    assert set(chosen) == {8, 29}
+    assert (np.abs(chosen - np.arange(30)) > 10).all()
 
 
 # ---- a clip -------------------------------------------------------------------------------------------------------

@@ -175,17 +175,18 @@ def steady_identity_frames(rank: NDArray[np.floating], gap: int = IDENTITY_GAP) 
     A reference that changes from frame to frame would flicker; this one changes twice.
 
     :param rank: ``(T,)``, lower is better: ``track.mouth_opening`` takes a closed mouth.
-    :returns: ``int64 (T,)``: for each frame its reference, more than ``gap`` frames away.
+    :returns: ``int64 (T,)``: for each frame its reference, more than ``gap`` frames away. The first is the best frame
+        that leaves room for a second.
     :raises FeatureError: no two frames are far enough apart.
     """
-    rank = np.asarray(rank)
+    rank = np.asarray(rank, np.float64)
     frames = np.arange(len(rank))
-    if not len(rank):
-        raise _too_short(0, "one frame")
-    best = int(np.argmin(rank))
-    far = np.abs(frames - best) > 2 * gap
-    if not far.any():
+    # the first must leave room for the second
+    paired = (frames > 2 * gap) | (frames < len(rank) - 1 - 2 * gap)
+    if not paired.any():
         raise _too_short(len(rank), f"two references that are {2 * gap + 1} frames apart")
+    best = int(frames[paired][np.argmin(rank[paired])])
+    far = np.abs(frames - best) > 2 * gap
     second = int(frames[far][np.argmin(rank[far])])
     return np.where(np.abs(frames - best) > gap, best, second)
 

@@ -96,12 +96,9 @@ def faces_in_turn(tracks: list[FaceTrack], number: int, name: str) -> list[FaceT
 
 def _references(track: FaceTrack, rate: float) -> tuple[NDArray[np.int64], str]:
     """For each frame of a track the one that shows who speaks: a closed mouth, at another moment."""
-    gap, frames = round(_GAP * rate), np.arange(len(track))
     rank = np.where(track.observed, track.mouth_opening, np.inf)
-    # the first choice must leave room for a second one, which serves around it
-    paired = (frames > 2 * gap) | (frames < len(track) - 1 - 2 * gap)
     try:
-        return steady_identity_frames(np.where(paired, rank, np.inf), gap), ""
+        return steady_identity_frames(rank, round(_GAP * rate)), ""
     except FeatureError:
         constant = np.full(len(track), int(np.argmin(rank)), np.int64)
         seconds = track.start / rate, track.stop / rate
