@@ -134,8 +134,9 @@ def learning(curves: Mapping[str, Mapping[str, Sequence[float | None]]], key: st
 
 
 def _legend(fig: Figure, axes: Any) -> None:
-    known = {}
+    known: dict[str, Any] = {}
     for ax in axes.flat:
-        known |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        handles, labels = ax.get_legend_handles_labels()
+        known |= dict(zip(labels, handles, strict=True))
     if known:
-        fig.legend(known.values(), known.keys(), loc="outside lower center", ncols=len(known), fontsize=9)
+        fig.legend(list(known.values()), list(known), loc="outside lower center", ncols=len(known), fontsize=9)

@@ -1,4 +1,4 @@
-"""The mini generators on clips that they were not trained on: the paper's loss, SyncNet's, none; real and still lips.
+"""The mini generators on clips that they were not trained on: the packaged one, and three that differ in the sync loss.
 
 Four sets of face clips, from near to far: the talker they know, talkers they never saw, rendered talkers they know and
 others. Rows have the figures of :mod:`tfg.training.held_out`, of every clip, and LMD of some clips, whose faces are
@@ -7,7 +7,7 @@ searched anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +23,33 @@ from tfg.studies.ablation import REAL, STILL
 from tfg.studies.setup import AVHUBERT, KNOWN, SYNCNET, UNSEEN, Setup
 from tfg.training.held_out import RealClip, Row, clip_figures, still_clip
 
-OURS = "generator-mini"
-TWINS = ("generator-mini-syncnet", "generator-mini-nosync")  # not packaged
-TITLES = {OURS: "AV-HuBERT's loss", TWINS[0]: "SyncNet's loss", TWINS[1]: "no sync loss"}
-SETS = {KNOWN: 24, UNSEEN: 24, "studio-val": 4, "studio-test": 6}  # set -> clips
-TRACKED = 8  # clips of a set for LMD: searching a face takes longer than all other figures
+PACKAGED = "generator-mini"
+#: Three trainings, equal but for the sync loss; not packaged. The packaged one goes on from the first.
+TWINS = ("generator-mini-talker", "generator-mini-syncnet", "generator-mini-nosync")
+TITLES = dict(zip((*TWINS, PACKAGED), ("AV-HuBERT's loss", "SyncNet's loss", "no sync loss", PACKAGED), strict=True))
+SETS = {KNOWN: 16, UNSEEN: 16, "studio-val": 4, "studio-test": 6}  # set -> clips
+TRACKED = 6  # clips of a set for LMD, whose faces are searched anew
 
 Make = Callable[[RealClip], Clip]
 
 
-def weight_files(folder: Path | None) -> dict[str, Path]:
-    """Where the three generators are: the packaged one, and the twins in ``folder``.
+def twin_files(folder: Path | None) -> dict[str, Path]:
+    """Name -> file of the three generators that differ in the sync loss.
 
-    :raises DataError: no folder, or a twin is not in it.
+    :raises DataError: no folder, or one is not in it.
     """
     if folder is None:
-        raise DataError("no twins: set TFG_GENERATORS to the folder with " + " and ".join(TWINS) + " (.safetensors)")
+        raise DataError(f"no twins: set TFG_GENERATORS to the folder with {', '.join(TWINS)} (.safetensors)")
     files = {name: folder / f"{name}.safetensors" for name in TWINS}
     for name, path in files.items():
         if not path.is_file():
             raise DataError(f"{path} is not there; train it with 'tfg train generator {name}' and publish it")
-    return {OURS: get_weights(OURS), **files}
+    return files
+
+
+def weight_files(folder: Path | None) -> dict[str, Path]:
+    """The twins of :func:`twin_files` and the packaged generator."""
+    return {**twin_files(folder), PACKAGED: get_weights(PACKAGED)}
 
 
 def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
@@ -53,7 +59,7 @@ def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
     assert isinstance(hubert, AVHubertExpert)
     assert isinstance(syncnet, SyncNetExpert)
     rows = makers(weight_files(setup.generators))
-    figures = {}
+    figures: dict[str, Any] = {}
     for part, count in SETS.items():
         face_clips = setup.face_clips(part, count)
         step = max(1, len(face_clips) // TRACKED)
@@ -67,8 +73,28 @@ def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
                 found[row][real.name] = clip_figures(made, real, hubert, syncnet)
                 if real.name in tracked:
                     found[row][real.name]["lmd"] = lip_distance(made, real)
-        figures[part] = found
-    return figures, {part: len(next(iter(found.values()))) for part, found in figures.items()}
+        figures[part] = {
+            "clips": [clip.name for clip in face_clips],
+            "rows": {row: _columns(list(of_row.values())) for row, of_row in found.items()},
+        }
+    return figures, {part: len(found["clips"]) for part, found in figures.items()}
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """Number -> its values, NaN where a clip has none."""
+    return {key: [row.get(key, float("nan")) for row in rows] for key in dict.fromkeys(k for row in rows for k in row)}
+
+
+def per_clip(figures: Mapping[str, Any], part: str) -> dict[str, dict[str, Row]]:
+    """Title of the row -> clip -> number -> value, from the result file; a clip lacks what was not measured of it."""
+    found = figures[part]
+    return {
+        TITLES.get(row, row): {
+            clip: {key: values[i] for key, values in of_row.items() if values[i] is not None}
+            for i, clip in enumerate(found["clips"])
+        }
+        for row, of_row in found["rows"].items()
+    }
 
 
 def makers(files: Mapping[str, Path]) -> dict[str, Make]:

@@ -1,0 +1,84 @@
+"""The study of the ablation: what runs left is collected as it is; intervals are paired; a page's file is whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfg import results
+from tfg.errors import DataError
+from tfg.studies import ablation
+from tfg.studies.ablation import COLUMNS, REAL, STILL, WITHOUT, against, collect, per_clip
+from tfg.training.ablation import CONDITIONS, folder_of
+from tfg.training.held_out import Row
+
+FILE = Path(__file__).resolve().parent.parent / "book" / "results" / "ablation.json"
+
+
+def _row(seed: int, **shift: float) -> dict[str, Row]:
+    random = np.random.default_rng(seed)
+    hard = np.random.default_rng(0).normal(0, 0.1, 20)  # the same clips are hard in every row
+    return {
+        f"c{i}": {
+            c.key: 0.5 + hard[i] + shift.get(c.key, 0.0) + 0.001 * random.standard_normal() for c in COLUMNS
+        }
+        for i in range(20)
+    }  # fmt: skip
+
+
+def _run(out: Path, condition: str, seed: int, steps: int, figures: dict[str, Row] | None) -> None:
+    folder = folder_of(out, condition, seed)
+    folder.mkdir(parents=True)
+    log = [{"step": n, "reconstruction": 1 / n, "cosine": 0.5} for n in range(1, steps + 1)]
+    log[-1]["held_out/l1"] = 0.03
+    (folder / "log.jsonl").write_text("\n".join(map(json.dumps, log)))
+    if figures is not None:
+        (folder / "figures.json").write_text(json.dumps(figures))
+
+
+def test_runs_are_collected_with_how_far_they_got(tmp_path: Path) -> None:
+    _run(tmp_path, WITHOUT, 0, 60, _row(1))
+    _run(tmp_path, WITHOUT, 1, 60, None)
+    _run(tmp_path, "SyncNet", 0, 45, None)
+    rows, curves, steps = collect(tmp_path)
+    assert rows == {WITHOUT: {"0": _row(1)}}
+    assert steps == {WITHOUT: {"0": 60, "1": 60}, "SyncNet": {"0": 45}}
+    curve = curves[WITHOUT]["0"]
+    assert curve["step"] == [20, 40, 60]
+    assert curve["reconstruction"][0] == pytest.approx(np.mean(1 / np.arange(1, 21)))
+    assert curve["looks"] == [60]
+    assert curve["held_out/l1"] == [0.03]
+
+
+def test_a_folder_without_a_finished_run_is_refused(tmp_path: Path) -> None:
+    _run(tmp_path, WITHOUT, 0, 20, None)
+    with pytest.raises(DataError, match="no finished run"):
+        collect(tmp_path)
+
+
+def test_differences_are_paired_and_have_the_sign_of_the_row() -> None:
+    rows = {REAL: _row(9), STILL: _row(8), WITHOUT: _row(1), "SyncNet": _row(2, lse_c=0.05), "AVS_v": _row(3)}
+    found = against(rows, WITHOUT)
+    assert set(found) == {"SyncNet", "AVS_v"}, "neither bounds nor the base itself"
+    assert found["SyncNet"]["LSE-C"].mean == pytest.approx(0.05, abs=0.002)
+    assert 0.04 < found["SyncNet"]["LSE-C"].low < found["SyncNet"]["LSE-C"].high < 0.06, "as narrow as pairs are"
+    assert against(rows, "SyncNet")[WITHOUT]["LSE-C"].mean == pytest.approx(-0.05, abs=0.002)
+
+
+def test_the_file_has_a_row_for_each_finished_condition() -> None:
+    found = results.read(FILE)["figures"]
+    rows = per_clip(found)
+    finished = [c for c, runs in found["steps"].items() if runs["0"] == found["training"]["steps"]]
+    assert set(rows) == {REAL, STILL, *finished}
+    assert set(finished) <= set(CONDITIONS)
+    assert all(list(row) == found["clips"] for row in rows.values())
+    assert all(row["ssim"] == 1 for row in rows[REAL].values())
+    assert "h100" in found["training"]["device"].lower(), "says where the runs were trained, not where they were read"
+
+
+def test_runs_on_other_clips_are_refused() -> None:
+    with pytest.raises(DataError, match="no figures of d"):
+        ablation._columns(_row(1), ["c0", "d"], WITHOUT)
