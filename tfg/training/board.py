@@ -19,11 +19,12 @@ class Board:
     """The events of one run.
 
     :param folder: of the run.
-    :param first: the step that the run goes on from: what was written for later ones before an interruption is hidden.
+    :param first: the last step that the run goes on from; what was written for later ones before an interruption is
+        hidden.
     """
 
     def __init__(self, folder: Path, first: int) -> None:
-        self._writer = SummaryWriter(str(folder / "board"), purge_step=first)
+        self._writer = SummaryWriter(str(folder / "board"), purge_step=first + 1)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """One point of each curve."""
