@@ -19,7 +19,7 @@ from tfg.audio import log_mel
 from tfg.crops import face_crops, generator_boxes
 from tfg.errors import CheckpointError, CropError, FeatureError, WeightsError
 from tfg.experts.checkpoints import save_weights
-from tfg.generator import Generator, GeneratorConfig, load_generator
+from tfg.generator import Generator, GeneratorConfig, Hidden, load_generator
 from tfg.generator_inputs import (
     SILENCE,
     ClipInputs,
@@ -85,6 +85,7 @@ def test_mini_fits_in_fifteen_megabytes(tmp_path: Path) -> None:
         ({"decoder_blocks": (1, 1, 0)}, "coarsest scale"),
         ({"encoder_blocks": (0, -1, 0)}, "0 or more"),
         ({"identity_scales": 0}, "expected 1 to 3"),
+        ({"hidden": "black"}, "expected one of identity, grey"),
         ({"audio_dim": 0}, "audio_dim is 0"),
     ],
 )
@@ -122,12 +123,14 @@ def test_mask_hides_exactly_the_lower_half(size: int) -> None:
     assert masked.shape == faces.shape
 
 
-def test_an_untrained_generator_copies_the_upper_half() -> None:
+@pytest.mark.parametrize("hidden", ["identity", "grey"])
+def test_an_untrained_generator_shows_the_pose_above_and_its_start_below(hidden: Hidden) -> None:
     audio, identity, pose = batch(2)
     with torch.no_grad():
-        face = Generator(TINY)(audio, identity, pose)
+        face = Generator(dataclasses.replace(TINY, hidden=hidden))(audio, identity, pose)
     assert (face - pose)[:, :, :16].abs().mean() < 0.05
-    assert (face - 0.5)[:, :, 16:].abs().mean() < 0.1
+    start = identity if hidden == "identity" else torch.full_like(identity, 0.5)
+    assert (face - start)[:, :, 16:].abs().mean() < 0.1
 
 
 def test_every_mel_column_and_both_references_reach_the_mouth(generator: Generator) -> None:
@@ -180,7 +183,7 @@ def test_gradient_reaches_every_parameter(generator: Generator) -> None:
 def test_a_few_steps_fit_one_window_and_the_sound_is_used() -> None:
     net = Generator(TINY)
     audio, identity, pose = batch(4)
-    identity, pose = identity[:1].expand(4, -1, -1, -1), torch.full((4, 3, 32, 32), 0.5)  # only the sound differs
+    identity, pose = torch.full((2, 4, 3, 32, 32), 0.5)  # only the sound differs
     shades = torch.tensor([0.2, 0.4, 0.6, 0.8])
     truth = shades[:, None, None, None].expand(4, 3, 32, 32)
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)

@@ -16,8 +16,11 @@ Sound at every scale
     modulation). The shift alone does what joining the embedding to the bottom of the network would do; having it at
     every scale leaves no scale at which the sound could be ignored.
 A change to what is shown
-    The decoder's output is added to the pose reference before the squashing (grey where that is hidden). The upper
-    half is a copy from the first step, so training is about the mouth.
+    The decoder's output is added, before the squashing, to the pose reference where it is shown, and to the identity
+    reference where it is hidden (``hidden``). The upper half is a copy from the first step, and the lower half is the
+    face of another moment: what is left to draw is the mouth, and how the head has moved. With ``hidden="grey"`` the
+    lower half is drawn from nothing: skin and background then come from the coarse maps alone, so a small network
+    blurs every face that it has not seen in training.
 No checkerboard
     Maps are enlarged by repeating each pixel, then convolved: every output pixel is a sum of the same nine taps, so
     a flat map stays flat. A transposed convolution of three taps with a stride of two sums 1, 2 or 4 of them in turn
@@ -32,7 +35,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -52,6 +55,7 @@ from tfg.wav2lip import Wav2LipGenerator
 GROUP = 16  # channels that are normalised together; vector units of CPUs and GPUs like multiples of it too
 SLOPE = 0.2  # of the leaky ReLU below zero
 MEL_RANGE = 4.0  # log_mel lies in [-4, 4]
+Hidden = Literal["identity", "grey"]
 BLACKEST = 0.01  # pixels are kept this far from 0 and 1 when the sigmoid is inverted
 
 
@@ -68,6 +72,7 @@ class GeneratorConfig:
     :ivar audio_widths: channels of the audio encoder on 80 x 16, 40 x 8, 20 x 4, 10 x 2; multiples of 16.
     :ivar audio_blocks: residual blocks of each of these.
     :ivar audio_dim: size of the sound embedding.
+    :ivar hidden: what the hidden lower half is a change to: ``"identity"``, the identity reference, or ``"grey"``.
     :raises FeatureError: sizes that do not fit together.
     """
 
@@ -79,6 +84,7 @@ class GeneratorConfig:
     audio_widths: tuple[int, int, int, int]
     audio_blocks: int
     audio_dim: int
+    hidden: Hidden = "identity"
 
     def __post_init__(self) -> None:
         scales = len(self.widths)
@@ -107,6 +113,8 @@ class GeneratorConfig:
             raise FeatureError(f"identity_scales is {self.identity_scales}; expected 1 to {scales}")
         if self.audio_dim < 1:
             raise FeatureError(f"audio_dim is {self.audio_dim}; expected at least 1")
+        if self.hidden not in get_args(Hidden):
+            raise FeatureError(f"hidden is {self.hidden!r}; expected one of {', '.join(get_args(Hidden))}")
 
     @classmethod
     def mini(cls) -> GeneratorConfig:
@@ -298,7 +306,7 @@ class Generator(nn.Module):
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     nn.init.kaiming_normal_(module.weight, SLOPE)  # the trunk has no norm: it must keep its scale
                     nn.init.zeros_(cast(Tensor, module.bias))
-            # the first faces are the upper half and nearly grey: no hidden pixel starts where the sigmoid is flat
+            # the first change is nearly none
             nn.init.normal_(self.decoder.head.weight, std=0.02 / (9 * self.config.widths[0]) ** 0.5)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
@@ -330,8 +338,12 @@ class Generator(nn.Module):
         identity = self.identity_encoder(_centred(identity_reference.to(weight)))
         change = self.decoder(pose, identity, sound)
         # single precision at least: in bfloat16 the sigmoid's output has fewer levels than a pixel
-        shown = shown.to(torch.promote_types(change.dtype, torch.float32))
-        return torch.sigmoid(change + mask_lower_half(torch.logit(shown, BLACKEST)))
+        exact = torch.promote_types(change.dtype, torch.float32)
+        start = mask_lower_half(torch.logit(shown.to(exact), BLACKEST))
+        if self.config.hidden == "identity":
+            below = torch.logit(identity_reference.to(exact), BLACKEST)
+            start = start + below - mask_lower_half(below)
+        return torch.sigmoid(change + start)
 
 
 def _centred(faces: Tensor) -> Tensor:
