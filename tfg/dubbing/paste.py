@@ -3,7 +3,8 @@
 The mask follows the jaw of the frame, with some room below the chin for a mouth that opens, and fades out over a few
 pixels of the generator's square; above, it fades in at the row from which on the generator draws (up to there it was
 shown the picture). Along this fading rim both the real and the generated colours are known: a plane in x and y per
-colour channel, fitted to their difference, is added to the generated face.
+colour channel, fitted to their difference, is added to the generated face, and then what is left of the difference,
+smoothed and carried from the rim inwards, where it fades out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ FADE = 0.03  # of the square: standard deviation of the blur that makes the mask
 _ADAPT = 0.2  # share of a new frame in the colour match: a light changes over several frames, noise does not
 _OUTLIER = 12.0  # grey levels: larger differences on the rim are edges that moved, and hardly count
 _MOST = 40.0  # grey levels that the match may add
+_REACH = 0.06  # of the square: how far what is left at the rim is carried
+_TRUST = 0.05  # weight that the rim must have around a pixel for half of it to be added there
 
 Masks = NDArray[np.float32]
 
@@ -30,13 +33,12 @@ def lower_face_masks(outline: NDArray[np.float64], size: int) -> Masks:
 
     :param outline: ``(N, 29, 2)``, the jaw's contour from ear to ear and the outer lips, in pixels of the square.
     :param size: side ``S`` of the square.
-    :returns: ``float32 (N, S, S)`` in [0, 1]: 1 around the mouth, 0 from the square's border and in its upper half.
+    :returns: ``float32 (N, S, S)`` in [0, 1]: 1 around the mouth, 0 at the square's border and in its upper half.
     """
     shift = 4
     edge = _ramp(np.arange(size), 1, 1 + 0.05 * size)
     border = edge * edge[::-1]
-    top = _ramp(np.arange(size), 0.46 * size, 0.55 * size)
-    window = ((top * edge[::-1])[:, None] * border[None]).astype(np.float32)
+    window = (edge[::-1][:, None] * border[None]).astype(np.float32)
     masks = np.zeros((len(outline), size, size), np.float32)
     for mask, points in zip(masks, outline, strict=True):
         contour, lips = points[:17], points[17:]
@@ -48,7 +50,9 @@ def lower_face_masks(outline: NDArray[np.float64], size: int) -> Masks:
         for polygon in (closed, cv2.convexHull(around.astype(np.float32))[:, 0]):
             cv2.fillPoly(mask, [np.round(polygon * 2**shift).astype(np.int32)], 1.0, cv2.LINE_8, shift)
         cv2.GaussianBlur(mask, (0, 0), FADE * size, dst=mask, borderType=cv2.BORDER_REPLICATE)
-        mask *= window
+        # below the nose, where the generator's first drawn rows meet the copied ones, unless old lips reach there
+        top = min(0.59 * size, max(0.53 * size, lips[:, 1].min() - 0.04 * size))
+        mask *= window * _ramp(np.arange(size), top - 0.09 * size, top).astype(np.float32)[:, None]
     return masks
 
 
@@ -64,6 +68,7 @@ class ColourMatch:
     def __init__(self) -> None:
         self._track = -1
         self._planes = np.zeros((3, 3))
+        self._rest: NDArray[np.float32] | None = None
 
     def __call__(
         self, drawn: NDArray[np.float32], real: NDArray[np.float32], masks: Masks, tracks: NDArray[np.int64]
@@ -81,12 +86,25 @@ class ColourMatch:
         basis = np.stack([np.ones_like(x), x, y], axis=-1)
         matched = np.empty_like(drawn)
         for i, track in enumerate(tracks):
-            rim = masks[i] * (1 - masks[i]) > 0.04
+            edge = masks[i] * (1 - masks[i])
+            rim = edge > 0.04
             planes = _fit(basis[rim], (real[i] - drawn[i])[rim].astype(np.float64))
             share = _ADAPT if track == self._track else 1.0
-            self._planes, self._track = (1 - share) * self._planes + share * planes, int(track)
+            self._planes = (1 - share) * self._planes + share * planes
             matched[i] = drawn[i] + (basis @ self._planes).clip(-_MOST, _MOST)
+            rest = _carried(real[i] - drawn[i] - (basis @ planes).astype(np.float32), edge)
+            self._rest = rest if self._rest is None or share == 1.0 else (1 - share) * self._rest + share * rest
+            matched[i] += self._rest
+            self._track = int(track)
         return matched
+
+
+def _carried(off: NDArray[np.float32], edge: Masks) -> NDArray[np.float32]:
+    """The difference ``(S, S, 3)`` along the rim, where ``edge`` ``(S, S)`` has weight, spread over the square."""
+    weight = 4 * edge / (1 + (np.abs(off).max(axis=2) / _OUTLIER) ** 2) ** 2
+    reach = _REACH * len(edge)
+    known = cv2.GaussianBlur(weight, (0, 0), reach)[..., None]
+    return np.asarray(cv2.GaussianBlur(off * weight[..., None], (0, 0), reach) / (known + _TRUST))
 
 
 def _fit(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
