@@ -108,33 +108,38 @@ def terms(
     :param runs: name -> columns of its log, all of one length; ``axis`` is one of them, and NaN or None is left out.
     :param keys: of :data:`TERMS`, one panel each; a run that lacks one is not in its panel.
     :param axis: what the horizontal axis counts; its words are the column's name.
-    :param edges: word -> place on that axis, marked by a dashed line.
+    :param edges: word -> place on that axis where a new part of the runs begins, marked by a dashed line.
     :param smooth: points (odd) that are averaged for the line; the points themselves are drawn pale.
     """
     across = min(len(keys), 3)
     down = -(-len(keys) // across)
+    cuts = sorted((edges or {}).values())
+    longest = max(columns[axis][-1] for columns in runs.values())
     with figure(down, across, size=(9.8, 2.35 * down + 0.35), squeeze=False) as (fig, axes):
         for ax in axes.ravel()[len(keys) :]:
             ax.remove()
         for ax, key in zip(axes.ravel(), keys, strict=False):
             for colour, (name, columns) in zip((TRUTH, LIPS, SOUND, *COLOURS[3:]), runs.items(), strict=False):
-                values = np.array(columns.get(key, []), float)
+                places, values = np.array(columns[axis], float), np.array(columns.get(key, []), float)
                 if not len(values):
                     continue
-                kept = ~np.isnan(values)
-                places, values = np.array(columns[axis], float)[kept], values[kept]
-                if smooth > 1:
-                    ax.plot(places, values, color=colour, lw=0.6, alpha=0.35)
-                    values = running_mean(values, smooth)
-                ax.plot(places, values, color=colour, lw=1.5, label=name, marker="o" if len(places) < 4 else None)
-            for place in (edges or {}).values():
+                parts = np.searchsorted(cuts, places)  # each part of a run is a line of its own
+                label: str | None = name
+                for part in np.unique(parts):
+                    here = (parts == part) & ~np.isnan(values)
+                    if not here.any():
+                        continue
+                    if smooth > 1:
+                        ax.plot(places[here], values[here], color=colour, lw=0.6, alpha=0.35)
+                    line = running_mean(values[here], smooth)
+                    ax.plot(places[here], line, color=colour, lw=1.5, label=label)
+                    label = None
+            for place in cuts:
                 ax.axvline(place, color="black", lw=0.8, ls="--", alpha=0.6)
             ax.set_title(TERMS[key], fontsize=9.5)
-            ax.set_xlabel(axis)
-        if edges:
-            first = axes[0, 0]
-            for word, place in edges.items():
-                first.text(place, first.get_ylim()[1], f" {word}", fontsize=8, va="top")
+            ax.set(xlabel=axis, xlim=(0, longest))
+        for word, place in (edges or {}).items():
+            axes[0, 0].text(place, 0.97, f" {word}", fontsize=8, va="top", transform=axes[0, 0].get_xaxis_transform())
         if len(runs) > 1:
             handles, labels = axes[0, 0].get_legend_handles_labels()
             fig.legend(handles, labels, loc="outside lower center", ncols=len(runs))

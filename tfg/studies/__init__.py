@@ -20,6 +20,7 @@ from tfg.studies import (
     hiding,
     judge,
     mouths,
+    training_curves,
     variants,
 )
 from tfg.studies.setup import Setup
@@ -44,9 +45,10 @@ STUDIES: Mapping[str, Study] = {
     "adthqa_metrics": adthqa.measure,
     "ablation": ablation.measure,
     "generators": generators.measure,
+    "training_curves": training_curves.measure,
 }
 
 #: studies that train networks of their own, or none: their figures do not change with the shipped weights
-WITHOUT_EXPERTS = frozenset({"from_scratch", "hiding", "mouths"})
+WITHOUT_EXPERTS = frozenset({"from_scratch", "hiding", "mouths", "training_curves"})
 
 __all__ = ["STUDIES", "WITHOUT_EXPERTS", "Setup", "Study"]
