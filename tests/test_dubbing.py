@@ -19,9 +19,11 @@ import tfg
 from tfg import cli_dub
 from tfg.cli import app
 from tfg.clip import Clip
-from tfg.crops import face_crops, generator_boxes
+from tfg.crops import generator_boxes
 from tfg.datasets import studio
 from tfg.dubbing import DubReport, detect_mark, dub
+from tfg.dubbing.faces import FacePlan, wide_boxes, wide_size
+from tfg.dubbing.pipeline import cut
 from tfg.errors import FaceError, MediaError, MissingFileError, NoAudioError, NoFaceError, WeightsError
 from tfg.experts import save_weights
 from tfg.experts.registry import list_weights
@@ -29,6 +31,7 @@ from tfg.generator import Generator
 from tfg.media import read_clip, write_clip
 from tfg.media_native import open_native
 from tfg.media_write import open_film
+from tfg.warps import warp
 from tfg.wav2lip import Wav2LipGenerator
 
 
@@ -118,13 +121,13 @@ def test_the_reference_is_another_moment_of_the_same_face(
     copied: tuple[DubReport, Copyist], talk: Clip, talk_file: Path
 ) -> None:
     clip = read_clip(talk_file)
-    track = tfg.track_face(clip)
-    crops = face_crops(clip, track, generator_boxes(track)).astype(int)
+    plan = FacePlan.of([tfg.track_face(clip)], 30, 25.0, copied[1])
     references = (torch.cat(copied[1].references).permute(0, 2, 3, 1) * 255).round().int().numpy()
     for number in range(30):
-        distance = np.abs(crops - references[number]).mean(axis=(1, 2, 3))
-        assert abs(int(distance.argmin()) - number) > 10
-        assert distance.min() < 1
+        assert abs(plan.reference[number] - number) > 10
+        other = plan.reference[number]
+        wide = cut(clip.frames[other], wide_boxes(plan.boxes)[other], wide_size(96))
+        assert np.abs(warp(wide, plan.reference_moves[number], 96) - references[number]).mean() < 1
 
 
 @pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(50)])

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from tfg.crops import box_transforms
+from tfg.crops import STABLE_POINTS, box_transforms
 from tfg.errors import FaceError, FeatureError, NoFaceError
 from tfg.faces import FaceTrack
 from tfg.generator_inputs import FaceGenerator, steady_identity_frames
+from tfg.warps import Float64, compose
 
 OUTLINE = [*range(17), *range(48, 60)]  # of the 68 points: the jaw from ear to ear, the outer lips
+HEAD = [*range(5), *range(12, 17), *range(27, 36), *STABLE_POINTS[1:]]  # what tells its pose, and not what is said
+MARGIN, FINER = 0.25, 2  # references are kept with so much of the square around it, so many times finer than drawn
 BRIDGED = 0.2  # s for which a face that is not seen is still drawn where it should be
 _GAP = 0.4  # s between a frame and its identity reference, as in training
 _SHORTEST = 5  # frames of a further track: shorter ones are mostly no faces
@@ -28,6 +31,8 @@ class FacePlan:
     :ivar outline: ``float64 (N, 29, 2)``, 17 points of the jaw and 12 of the outer lips in pixels of that square, which
         is ``image_size`` wide.
     :ivar reference: ``int64 (N,)``, the frame that serves as identity reference.
+    :ivar reference_moves: ``float64 (N, 2, 3)``, brings the head of the reference to where it is in the frame: pixels
+        of the reference's :func:`wide_boxes` -> pixels of the frame's square.
     :ivar notes: what a user should know.
     """
 
@@ -35,6 +40,7 @@ class FacePlan:
     boxes: NDArray[np.float64]
     outline: NDArray[np.float64]
     reference: NDArray[np.int64]
+    reference_moves: Float64
     notes: tuple[str, ...]
 
     @classmethod
@@ -43,17 +49,19 @@ class FacePlan:
         size = generator.image_size
         track_of = np.full(n_frames, -1, np.int64)
         boxes, outline = np.zeros((n_frames, 4)), np.zeros((n_frames, len(OUTLINE), 2))
-        reference = np.zeros(n_frames, np.int64)
+        reference, moves = np.zeros(n_frames, np.int64), np.zeros((n_frames, 2, 3))
         notes = []
         for number, track in enumerate(tracks):
             here = slice(track.start, track.stop)
             boxes[here] = generator.boxes(track)
             move = box_transforms(boxes[here], size)
-            points = track.landmarks[:, OUTLINE].astype(np.float64)
+            points = track.landmarks.astype(np.float64)
             inside = points * move[:, None, [0, 1], [0, 1]] + move[:, None, :, 2]
-            outline[here] = uniform_filter1d(inside, 5, axis=0, mode="nearest")
-            reference[here], note = _references(track, rate)
-            reference[here] += track.start
+            inside = uniform_filter1d(inside, 5, axis=0, mode="nearest")
+            outline[here] = inside[:, OUTLINE]
+            chosen, note = _references(track, rate)
+            reference[here] = chosen + track.start
+            moves[here] = compose(affine(inside[chosen][:, HEAD], inside[:, HEAD]), _from_wide(size))
             if note and n_frames > 1:
                 notes.append(note)
             seen = track.observed.copy()
@@ -61,7 +69,32 @@ class FacePlan:
                 if stop - first <= BRIDGED * rate:
                     seen[first - track.start : stop - track.start] = True
             track_of[here][seen] = number
-        return cls(track_of, boxes, outline, reference, tuple(notes))
+        return cls(track_of, boxes, outline, reference, moves, tuple(notes))
+
+
+def wide_boxes(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squares ``(N, 4)`` with :data:`MARGIN` around them: what is kept of a reference, for it to be moved."""
+    margin = MARGIN * (boxes[:, 2:] - boxes[:, :2])
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
+
+
+def wide_size(size: int) -> int:
+    """Side in pixels at which :func:`wide_boxes` are kept, for squares of ``size``."""
+    return round(FINER * (1 + 2 * MARGIN) * size)
+
+
+def _from_wide(size: int) -> Float64:
+    shift = 0.5 / FINER - 0.5 - MARGIN * size
+    return np.array([[1 / FINER, 0, shift], [0, 1 / FINER, shift]])
+
+
+def affine(source: NDArray[np.float64], target: NDArray[np.float64]) -> Float64:
+    """The affine maps ``(N, 2, 3)`` that bring ``source`` closest to ``target``, ``(N, K, 2)`` each.
+
+    A head that turns is narrower on one side, which a similarity transform cannot say.
+    """
+    known = np.concatenate([source, np.ones_like(source[..., :1])], axis=-1)
+    return np.asarray((np.linalg.pinv(known) @ target).transpose(0, 2, 1))
 
 
 def faces_in_turn(tracks: list[FaceTrack], number: int, name: str) -> list[FaceTrack]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tfg.clip import Frames
 
 ROOM = 0.06  # of the square: how far the mask reaches below the chin
-CHEEKS = 0.85  # of the jaw's width is drawn: speech hardly moves the outline there, and the real one is sharper
+CHEEKS = 0.72  # of the jaw's width is drawn: speech hardly moves the outline there, and the real one is sharper
 LIPS = 1.4  # times the size of the lips is drawn in any case
 FADE = 0.03  # of the square: standard deviation of the blur that makes the mask's edge
 _ADAPT = 0.2  # share of a new frame in the colour match: a light changes over several frames, noise does not

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tfg.audio import log_mel
 from tfg.clip import FPS, SAMPLE_RATE, Frames, Wave
 from tfg.crops import box_transforms
-from tfg.dubbing.faces import FacePlan, faces_in_turn
+from tfg.dubbing.faces import FacePlan, faces_in_turn, wide_boxes, wide_size
 from tfg.dubbing.mark import Mark, MarkKind
 from tfg.dubbing.paste import ColourMatch, lower_face_masks, paste
 from tfg.dubbing.timeline import Timeline, spans
@@ -88,7 +88,8 @@ def dub(
     Every picture of the input keeps its time and resolution, and its lower face is drawn anew from the sound around
     the middle of its own time. The film lasts as long as the sound: a shorter video goes on backwards and forwards, a
     still picture stays. Frames in which no face is seen keep their picture (and get the mark like all others).
-    The identity reference comes from another moment than the frame; of a still picture it is the picture itself.
+    The identity reference comes from another moment than the frame, moved to where the head is now; of a still picture
+    it is the picture itself.
     Memory: a few frames whatever the length, and about 0.2 MB per second of film.
 
     :param face: a video of any frame rate and size, or a still picture.
@@ -200,7 +201,8 @@ class _Artist:
         self._match = ColourMatch()
         with clock("decode"):
             needed = np.unique(plan.reference[plan.track >= 0])
-            self._references = {int(i): self._square(next(video.run(i, i)), i) for i in needed}
+            wide, size = wide_boxes(plan.boxes), wide_size(generator.image_size)
+            self._references = {int(i): cut(next(video.run(i, i)), wide[i], size) for i in needed}
 
     def draw(self, frames: list[Frames], index: NDArray[np.int64], places: NDArray[np.float64]) -> None:
         """Draw into ``frames``, in place: frames ``index`` of the input, shown at ``places`` (25 to the second)."""
@@ -210,8 +212,8 @@ class _Artist:
             return
         chosen = index[here]
         with self._clock("generate"), torch.inference_mode():
-            real = np.stack([self._square(frames[i], index[i]) for i in here])
-            reference = np.stack([self._references[int(i)] for i in plan.reference[chosen]])
+            real = np.stack([cut(frames[i], plan.boxes[index[i]], size) for i in here])
+            reference = np.stack([self._reference(i) for i in chosen])
             heard = mel_windows(self._mel, places[here], self._generator.audio_start)
             inputs = (heard, faces_to_tensor(reference), faces_to_tensor(real))
             faces = self._generator(*(part.to(self._device) for part in inputs))
@@ -222,11 +224,20 @@ class _Artist:
             for i, picture, mask in zip(here, drawn, masks, strict=True):
                 paste(frames[i], picture, mask, plan.boxes[index[i]])
 
-    def _square(self, frame: Frames, number: int) -> Frames:
-        """The generator's view of a frame, as :func:`tfg.crops.face_crops` cuts it."""
-        size = self._generator.image_size
-        move = box_transforms(self._plan.boxes[[number]], size)[0]
-        return np.asarray(np.round(warp(frame, move, size)), np.uint8)
+    def _reference(self, number: int) -> Frames:
+        """The identity reference of a frame, its head where it is in this frame."""
+        wide = self._references[int(self._plan.reference[number])]
+        return as_bytes(warp(wide, self._plan.reference_moves[number], self._generator.image_size))
+
+
+def cut(frame: Frames, box: NDArray[np.float64], size: int) -> Frames:
+    """A square of a frame, as :func:`tfg.crops.face_crops` cuts it: ``uint8 (size, size, 3)``."""
+    return as_bytes(warp(frame, box_transforms(box[None], size)[0], size))
+
+
+def as_bytes(levels: NDArray[np.float32]) -> Frames:
+    """Rounded to grey levels."""
+    return np.asarray(np.round(levels), np.uint8)
 
 
 class _Sound:
