@@ -109,7 +109,7 @@ def terms(
     :param keys: of :data:`TERMS`, one panel each; a run that lacks one is not in its panel.
     :param axis: what the horizontal axis counts; its words are the column's name.
     :param edges: word -> place on that axis where a new part of the runs begins, marked by a dashed line.
-    :param smooth: points (odd) that are averaged for the line; the points themselves are drawn pale.
+    :param smooth: points (odd) that are averaged.
     """
     across = min(len(keys), 3)
     down = -(-len(keys) // across)
@@ -129,8 +129,6 @@ def terms(
                     here = (parts == part) & ~np.isnan(values)
                     if not here.any():
                         continue
-                    if smooth > 1:
-                        ax.plot(places[here], values[here], color=colour, lw=0.6, alpha=0.35)
                     line = running_mean(values[here], smooth)
                     ax.plot(places[here], line, color=colour, lw=1.5, label=label)
                     label = None
