@@ -22,8 +22,7 @@ from tfg.clip import Clip
 from tfg.crops import generator_boxes
 from tfg.datasets import studio
 from tfg.dubbing import DubReport, detect_mark, dub
-from tfg.dubbing.faces import FacePlan, wide_boxes, wide_size
-from tfg.dubbing.pipeline import cut
+from tfg.dubbing.faces import FacePlan
 from tfg.errors import FaceError, MediaError, MissingFileError, NoAudioError, NoFaceError, WeightsError
 from tfg.experts import save_weights
 from tfg.experts.registry import list_weights
@@ -31,7 +30,6 @@ from tfg.generator import Generator
 from tfg.media import read_clip, write_clip
 from tfg.media_native import open_native
 from tfg.media_write import open_film
-from tfg.warps import warp
 from tfg.wav2lip import Wav2LipGenerator
 
 
@@ -126,8 +124,8 @@ def test_the_reference_is_another_moment_of_the_same_face(
     for number in range(30):
         assert abs(plan.reference[number] - number) > 10
         other = plan.reference[number]
-        wide = cut(clip.frames[other], wide_boxes(plan.boxes)[other], wide_size(96))
-        assert np.abs(warp(wide, plan.reference_moves[number], 96) - references[number]).mean() < 1
+        moved = plan.moved(plan.kept(clip.frames[other], other), number)
+        assert np.abs(moved - references[number]).mean() < 1
 
 
 @pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(50)])
@@ -162,7 +160,7 @@ def test_a_longer_sound_goes_on_backwards_and_a_shorter_one_ends_the_film(
     assert len(frames) == longer.n_frames == 45
     for number in (31, 40, 44):
         off = np.abs(frames[number] - talk.frames).mean(axis=(1, 2, 3))
-        assert off.argmin() == 58 - number
+        assert off.argmin() == 58 - number == longer.pictures[number]
     shorter = dub(talk_file, sound_file(tmp_path / "b.wav", 0.6), tmp_path / "b.mp4", Copyist(), mark="none")
     assert shorter.n_frames == len(native_frames(shorter.out)[0]) == 15
 
@@ -271,7 +269,9 @@ def test_the_command_dubs_packaged_faces_and_tells_what_it_did(tmp_path: Path) -
 
 def test_frames_that_kept_their_picture_are_told_with_their_times() -> None:
     runs, seconds = [(0, 3), (50, 60)], [(0.0, 0.12), (2.0, 2.4)]
-    report = DubReport(Path("a.mp4"), 75, 25.0, 64, 48, 3.0, runs, seconds, "mini", "none", ("a note",), {"draw": 6.0})
+    report = DubReport(
+        Path("a.mp4"), 75, 25.0, 64, 48, 3.0, runs, seconds, "mini", "none", ("a note",), {"draw": 6.0}, np.arange(75)
+    )
     told = "\n".join(cli_dub.told(report))
     assert "picture kept: frames 0 to 2 (0.00 to 0.12 s), 50 to 59 (2.00 to 2.40 s)" in told
     assert "note: a note" in told

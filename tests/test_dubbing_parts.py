@@ -18,7 +18,7 @@ from tfg.audio import log_mel
 from tfg.clip import FPS, Clip
 from tfg.crops import generator_boxes
 from tfg.dubbing import detect_mark, pipeline
-from tfg.dubbing.faces import FacePlan, faces_in_turn, wide_boxes, wide_size
+from tfg.dubbing.faces import FacePlan, cut, faces_in_turn
 from tfg.dubbing.mark import CELLS, THRESHOLD, Mark, mark_score
 from tfg.dubbing.paste import ColourMatch, lower_face_masks, paste
 from tfg.dubbing.timeline import Timeline, ping_pong, spans
@@ -29,7 +29,6 @@ from tfg.media import read_clip, write_clip
 from tfg.media_native import NativeVideo, StillPicture, open_native
 from tfg.media_sound import SoundFormat, read_sound, sound_chunks, sound_format
 from tfg.media_write import open_film
-from tfg.warps import warp
 
 TICK = Fraction(1, 90_000)
 
@@ -225,12 +224,10 @@ def test_the_reference_is_moved_to_where_the_head_is() -> None:
         v = y - 0.08 * (x - 150) * turn[i]
         return np.repeat((128 + 60 * np.sin(u / 12) * np.sin(v / 12))[..., None], 3, axis=2).astype(np.uint8)
 
-    size = Shape.image_size
     for i in (12, 30, 50):
         reference = plan.reference[i]
-        wide = pipeline.cut(picture(reference), wide_boxes(plan.boxes)[reference], wide_size(size))
-        there = warp(wide, plan.reference_moves[i], size)
-        wanted, unmoved = (pipeline.cut(picture(j), plan.boxes[j], size).astype(float) for j in (i, reference))
+        there = plan.moved(plan.kept(picture(reference), reference), i)
+        wanted, unmoved = (cut(picture(j), plan.boxes[j], plan.size).astype(float) for j in (i, reference))
         inner = slice(12, -12)
         off, without = (np.abs(a - wanted)[inner, inner].mean() for a in (there, unmoved))
         assert off < 4

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from tfg.clip import Frames
 from tfg.crops import STABLE_POINTS, box_transforms
 from tfg.errors import FaceError, FeatureError, NoFaceError
 from tfg.faces import FaceTrack
 from tfg.generator_inputs import FaceGenerator, steady_identity_frames
-from tfg.warps import Float64, compose
+from tfg.warps import Float64, compose, warp
 
 OUTLINE = [*range(17), *range(48, 60)]  # of the 68 points: the jaw from ear to ear, the outer lips
 HEAD = [*range(5), *range(12, 17), *range(27, 36), *STABLE_POINTS[1:]]  # what tells its pose, and not what is said
@@ -33,6 +34,7 @@ class FacePlan:
     :ivar reference: ``int64 (N,)``, the frame that serves as identity reference.
     :ivar reference_moves: ``float64 (N, 2, 3)``, brings the head of the reference to where it is in the frame: pixels
         of the reference's :func:`wide_boxes` -> pixels of the frame's square.
+    :ivar size: of the generator's faces.
     :ivar notes: what a user should know.
     """
 
@@ -41,7 +43,16 @@ class FacePlan:
     outline: NDArray[np.float64]
     reference: NDArray[np.int64]
     reference_moves: Float64
+    size: int
     notes: tuple[str, ...]
+
+    def kept(self, frame: Frames, number: int) -> Frames:
+        """What has to be kept of the input's frame for it to serve as reference: ``uint8``, its wide square."""
+        return cut(frame, wide_boxes(self.boxes[[number]])[0], wide_size(self.size))
+
+    def moved(self, kept: Frames, number: int) -> Frames:
+        """The identity reference of a frame ``(size, size, 3)``: what was kept, its head where it is in this frame."""
+        return _as_bytes(warp(kept, self.reference_moves[number], self.size))
 
     @classmethod
     def of(cls, tracks: list[FaceTrack], n_frames: int, rate: float, generator: FaceGenerator) -> FacePlan:
@@ -69,7 +80,16 @@ class FacePlan:
                 if stop - first <= BRIDGED * rate:
                     seen[first - track.start : stop - track.start] = True
             track_of[here][seen] = number
-        return cls(track_of, boxes, outline, reference, moves, tuple(notes))
+        return cls(track_of, boxes, outline, reference, moves, size, tuple(notes))
+
+
+def cut(frame: Frames, box: NDArray[np.float64], size: int) -> Frames:
+    """A square of a frame, as :func:`tfg.crops.face_crops` cuts it: ``uint8 (size, size, 3)``."""
+    return _as_bytes(warp(frame, box_transforms(box[None], size)[0], size))
+
+
+def _as_bytes(levels: NDArray[np.float32]) -> Frames:
+    return np.asarray(np.round(levels), np.uint8)
 
 
 def wide_boxes(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

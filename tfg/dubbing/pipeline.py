@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from tfg.audio import log_mel
 from tfg.clip import FPS, SAMPLE_RATE, Frames, Wave
-from tfg.crops import box_transforms
-from tfg.dubbing.faces import FacePlan, faces_in_turn, wide_boxes, wide_size
+from tfg.dubbing.faces import FacePlan, cut, faces_in_turn
 from tfg.dubbing.mark import Mark, MarkKind
 from tfg.dubbing.paste import ColourMatch, lower_face_masks, paste
 from tfg.dubbing.timeline import Timeline, spans
@@ -32,7 +31,6 @@ from tfg.landmarks import BackendName
 from tfg.media_native import NativeSource, open_native
 from tfg.media_sound import SoundFormat, read_sound, sound_chunks, sound_format
 from tfg.media_write import Film, check_target, open_film
-from tfg.warps import warp
 
 BATCH = 8  # frames drawn at once; all that is held of the pictures
 SHORTEST = 4.0  # s of the video that are looked at even if the sound is shorter: to find a good identity reference
@@ -54,6 +52,7 @@ class DubReport:
     :ivar mark: which mark it carries.
     :ivar notes: what a user should know, in plain sentences.
     :ivar stages: seconds that each stage took.
+    :ivar pictures: ``int64 (n_frames,)``, which picture of the input each one shows.
     """
 
     out: Path
@@ -68,6 +67,7 @@ class DubReport:
     mark: MarkKind
     notes: tuple[str, ...]
     stages: dict[str, float] = field(repr=False)
+    pictures: NDArray[np.int64] = field(repr=False)
 
 
 def dub(
@@ -173,6 +173,7 @@ def dub(
         mark=mark,
         notes=(*video.notes, *plan.notes),
         stages=clock.stages,
+        pictures=timeline.index,
     )
 
 
@@ -201,8 +202,7 @@ class _Artist:
         self._match = ColourMatch()
         with clock("decode"):
             needed = np.unique(plan.reference[plan.track >= 0])
-            wide, size = wide_boxes(plan.boxes), wide_size(generator.image_size)
-            self._references = {int(i): cut(next(video.run(i, i)), wide[i], size) for i in needed}
+            self._kept = {int(i): plan.kept(next(video.run(i, i)), i) for i in needed}
 
     def draw(self, frames: list[Frames], index: NDArray[np.int64], places: NDArray[np.float64]) -> None:
         """Draw into ``frames``, in place: frames ``index`` of the input, shown at ``places`` (25 to the second)."""
@@ -213,7 +213,7 @@ class _Artist:
         chosen = index[here]
         with self._clock("generate"), torch.inference_mode():
             real = np.stack([cut(frames[i], plan.boxes[index[i]], size) for i in here])
-            reference = np.stack([self._reference(i) for i in chosen])
+            reference = np.stack([plan.moved(self._kept[int(plan.reference[i])], i) for i in chosen])
             heard = mel_windows(self._mel, places[here], self._generator.audio_start)
             inputs = (heard, faces_to_tensor(reference), faces_to_tensor(real))
             faces = self._generator(*(part.to(self._device) for part in inputs))
@@ -223,21 +223,6 @@ class _Artist:
             drawn = self._match(drawn, real.astype(np.float32), masks, plan.track[chosen])
             for i, picture, mask in zip(here, drawn, masks, strict=True):
                 paste(frames[i], picture, mask, plan.boxes[index[i]])
-
-    def _reference(self, number: int) -> Frames:
-        """The identity reference of a frame, its head where it is in this frame."""
-        wide = self._references[int(self._plan.reference[number])]
-        return as_bytes(warp(wide, self._plan.reference_moves[number], self._generator.image_size))
-
-
-def cut(frame: Frames, box: NDArray[np.float64], size: int) -> Frames:
-    """A square of a frame, as :func:`tfg.crops.face_crops` cuts it: ``uint8 (size, size, 3)``."""
-    return as_bytes(warp(frame, box_transforms(box[None], size)[0], size))
-
-
-def as_bytes(levels: NDArray[np.float32]) -> Frames:
-    """Rounded to grey levels."""
-    return np.asarray(np.round(levels), np.uint8)
 
 
 class _Sound:
