@@ -133,6 +133,14 @@ _ENTRIES = (
         licence=_OWN_LICENCE,
         packaged=True,
     ),
+    Weights(
+        name="generator-mini",
+        kind="generator",
+        purpose="dubbing on a laptop: rendered talkers, the GRID talker it was trained on; learning",
+        source="this package",
+        licence=_OWN_LICENCE,
+        packaged=True,
+    ),
     _avhubert(
         "avhubert-large",
         "lrs3_vox/clean-pretrain/large_vox_iter5.pt",
