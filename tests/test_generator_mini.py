@@ -43,3 +43,13 @@ def test_both_judges_prefer_generated_lips_to_still_ones() -> None:
         rows = card()["figures"][folder]
         assert rows["generated"]["avs_u"] > rows["still"]["avs_u"] + 0.1
         assert rows["generated"]["lse_d"] < rows["still"]["lse_d"]
+
+
+def test_the_readme_quotes_the_card() -> None:
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    for folder, rows in card()["figures"].items():
+        made, real, still = (rows[name] for name in ("generated", "real", "still"))
+        line = next(line for line in readme.splitlines() if line.startswith(f"| `{folder}`") and "(" in line)
+        numbers = (made["avs_u"], real["avs_u"], still["avs_u"], made["avs_u_chance"])
+        assert ", ".join(f"{value:.2f}" for value in numbers) in line
+        assert f"{made['ssim']:.3f}, {still['ssim']:.3f}" in line

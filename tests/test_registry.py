@@ -73,7 +73,7 @@ def test_every_entry_says_what_a_reader_must_know() -> None:
         assert entry.source
         assert entry.purpose
         assert entry.packaged + bool(entry.url) + bool(entry.by_hand) == 1
-        assert entry.kind in ("avhubert", "syncnet", "lip_expert", "wav2lip", "inception")
+        assert entry.kind in ("avhubert", "syncnet", "lip_expert", "wav2lip", "inception", "generator")
         if entry.url and entry.kind == "avhubert":
             assert "non-commercial" in entry.describe()
             assert entry.sha256 is None
