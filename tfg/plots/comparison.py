@@ -68,15 +68,15 @@ def strip(rows: Mapping[str, Frames], moments: Sequence[int], labels: Sequence[L
     :param moments: frames to show.
     """
     height, width = next(iter(rows.values())).shape[1:3]
-    one = 0.98
-    size = (one * len(moments) + 0.9, one * height / width * len(rows) + 0.55)
+    one = 0.84  # inches
+    size = (one * len(moments) + 1.3, one * height / width * len(rows) + 0.55)
     with figure(len(rows), len(moments), size=size, squeeze=False) as (fig, axes):
         fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)  # type: ignore[union-attr, call-arg]
         for row, (name, frames) in zip(axes, rows.items(), strict=True):
             for ax, moment in zip(row, moments, strict=True):
                 ax.imshow(frames[moment])
                 image_axes(ax, "")
-            row[0].set_ylabel(name, fontsize=9)
+            row[0].set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
         for ax, moment in zip(axes[0], moments, strict=True):
             ax.set_title(f"{spoken_at(labels, moment)}\n{moment / FPS:.2f} s", fontsize=9, loc="center")
     return fig
@@ -88,7 +88,7 @@ def openings(tracks: Mapping[str, FaceTrack], labels: Sequence[Label]) -> Figure
     :param tracks: name -> track; the first is drawn in black.
     :param labels: /p/, /b/ and /m/, which need closed lips, are shaded.
     """
-    with figure(size=(8.6, 3.0)) as (fig, ax):
+    with figure(size=(7.4, 2.4)) as (fig, ax):
         colours = ("black", SOUND, LIPS, TRUTH, *COLOURS[3:])
         for (name, track), colour in zip(tracks.items(), colours, strict=False):
             ax.plot(np.arange(track.start, track.stop) / FPS, track.mouth_opening, color=colour, label=name, lw=1.5)

@@ -1,4 +1,4 @@
-"""Short films of three generators beside the real video, for the page that compares them: they are not packaged."""
+"""Short films of three generators beside the real video, for the page that compares them: two are not packaged."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tfg.generated import generated_clip
 from tfg.generator import load_generator
 from tfg.media_write import write_clip
 from tfg.plots.comparison import faces, side_by_side
-from tfg.studies.generators import TITLES, TWINS, twin_files
+from tfg.studies.generators import TITLES, weight_files
 from tfg.studies.setup import KNOWN, TALKER, Setup
 
-PANELS = {"real": None} | {TITLES[name]: name for name in TWINS}
+PANELS = {"real": None} | {title: name for name, title in TITLES.items()}
 COMMAND = "python book/make_films.py"
 SIZE, CRF = 120, 25  # pixels of a panel; x264's quality
 
@@ -42,7 +42,7 @@ def make(setup: Setup, film: str, out: Path) -> Path:
     :raises DataError: face clips, twins, or the word alignment of GRID are not there.
     """
     source = FILMS[film]
-    files = twin_files(setup.generators)
+    files = weight_files(setup.generators)
     (face_clip,) = [clip for clip in setup.face_clips(source.part) if clip.name == source.name]
     clip, track = face_clip.read()
     panels = {}
