@@ -123,7 +123,9 @@ class GeneratorLosses:
             total = total + weights.adversarial * terms["adversarial"]
         weight = self.sync_weight(step)
         if self.sync is not None and weight:
-            loop.check_loss(terms["reconstruction"], step)  # before the expert complains of faces that are no faces
+            loop.check_loss(
+                terms["reconstruction"].detach(), step
+            )  # before the expert complains of faces that are no faces
             value = self.sync(faces, batch.targets, torch.from_numpy(batch.starts))
             terms |= {"sync": value.loss, "cosine": value.cosine.mean(), "clamped": value.clamped}
             total = total + weight * value.loss
