@@ -84,7 +84,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GeneratorRecipe:
         "syncnet-mini": SyncNetExpert(tiny.syncnet(), "tiny"),
     }
     monkeypatch.setattr(ablation, "load_expert", lambda name, device: experts[name])
-    return tiny_training.make_recipe(data, steps=1, weights=LossWeights(1.0, 0.1, 0.1, 0.1))
+    return tiny_training.make_recipe(data, steps=2, weights=LossWeights(1.0, 0.1, 0.1, 0.1))
 
 
 def test_conditions_are_trained_measured_and_then_left_alone(
