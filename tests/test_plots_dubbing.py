@@ -18,7 +18,7 @@ def test_a_window_is_as_long_as_it_is_and_begins_where_it_begins() -> None:
 
 
 def test_pictures_stand_at_their_times() -> None:
-    (ax,) = drawn.order({"film": (np.array([0, 0.04, 0.08]), np.array([0, 1, 0]))}).axes
+    (ax,) = drawn.order(np.array([0, 0.04, 0.08]), np.array([0, 1, 0])).axes
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[0, 0], [0.04, 1], [0.08, 0]])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tfg.plots.style import ACCENT, COLOURS, LIPS, MUTED, SOUND, TRUTH, figure
+from tfg.plots.style import COLOURS, LIPS, MUTED, SOUND, TRUTH, figure
 
 Float = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
@@ -31,23 +31,23 @@ def hearing(rates: Mapping[str, tuple[Float, Float]], length: float) -> Figure:
             ax.grid(visible=False, axis="y")
             if number == 0:
                 ax.set_ylabel("picture")
-                ax.legend(fontsize=8, loc="lower right")
         axes[0, 0].invert_yaxis()
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        fig.legend(handles, labels, fontsize=8, loc="outside lower center", ncols=2)
     return fig
 
 
-def order(lines: Mapping[str, tuple[Float, Integers]]) -> Figure:
+def order(times: Float, index: Integers) -> Figure:
     """Which picture of the input is shown when.
 
-    :param lines: a name -> times ``(P,)`` in seconds and numbers of pictures ``(P,)``.
+    :param times: ``(P,)``, in seconds.
+    :param index: ``(P,)``, numbers of pictures.
     """
-    with figure(size=(6.4, 2.4)) as (fig, ax):
-        for (name, (times, index)), colour in zip(lines.items(), COLOURS, strict=False):
-            ax.plot(times, index, ".", ms=3, color=colour, label=name)
+    with figure(size=(5.4, 2.2)) as (fig, ax):
+        ax.plot(times, index, ".", ms=3, color=LIPS)
         ax.set(
             title="Back and forth until the sound ends", xlabel="time in the film (s)", ylabel="picture of the input"
         )
-        ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 
@@ -59,7 +59,7 @@ def openings(curves: Mapping[str, Float], level: Float, rate: float, silence: Se
     :param rate: values per second of both.
     :param silence: stretches (from, to) in seconds, shaded.
     """
-    with figure(2, 1, size=(7.6, 3.8), sharex=True, height_ratios=(2, 1)) as (fig, (above, below)):
+    with figure(2, 1, size=(6.6, 3.3), sharex=True, height_ratios=(2, 1)) as (fig, (above, below)):
         for (name, values), colour in zip(curves.items(), (MUTED, LIPS, TRUTH), strict=False):
             above.plot(np.arange(len(values)) / rate, values, color=colour, label=name)
         below.plot(np.arange(len(level)) / rate, level, color=SOUND)
@@ -99,9 +99,9 @@ def real_and_dubbed(measures: Mapping[str, Groups]) -> Figure:
 
     :param measures: a measure -> kinds of films -> one value per film.
     """
-    with figure(1, len(measures), size=(2.5 * len(measures), 3.0), squeeze=False) as (fig, axes):
+    with figure(1, len(measures), size=(2.7 * len(measures), 3.0), squeeze=False) as (fig, axes):
         for number, (ax, (name, kinds)) in enumerate(zip(axes[0], measures.items(), strict=True)):
-            for row, (kind, colour) in enumerate(zip(kinds, (TRUTH, LIPS, MUTED, ACCENT), strict=False)):
+            for row, (kind, colour) in enumerate(zip(kinds, (TRUTH, LIPS, *COLOURS[3:]), strict=False)):
                 values = np.asarray(kinds[kind], float)
                 ax.plot(row + np.linspace(-0.15, 0.15, len(values)), values, "o", color=colour, alpha=0.8)
             ax.set_title(name, fontsize=10)
