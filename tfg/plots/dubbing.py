@@ -67,7 +67,8 @@ def openings(curves: Mapping[str, Float], level: Float, rate: float, silence: Se
             for first, last in silence:
                 ax.axvspan(first, last, color=SOUND, alpha=0.1, lw=0)
         above.set(title="The mouth (shaded: silence)", ylabel="opening\n(eye-corner distances)")
-        above.legend(fontsize=8, loc="upper right")
+        above.legend(fontsize=8, loc="upper right", ncols=2)
+        above.set_ylim(top=1.25 * above.get_ylim()[1])
         below.set(title="The sound", ylabel="level (dB)", xlabel="time (s)")
     return fig
 
