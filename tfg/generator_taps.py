@@ -5,8 +5,7 @@ Hooks read the arrays that the network itself passes on; nothing is computed a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tfg.experts.lip_expert import BANDS, COLUMNS
+from tfg.experts.taps import hooked
 from tfg.generator import Generator
 from tfg.generator_inputs import GeneratorInputs
 from tfg.wav2lip import Wav2LipGenerator
@@ -89,7 +89,7 @@ def flow(generator: Generator, inputs: GeneratorInputs) -> Flow:
     for i, each in enumerate(decoder.scales):
         hooks[each] = scale(i)
         hooks |= {layer: modulated(i) for layer in each.modules() if isinstance(layer, nn.Linear)}
-    with _hooked(hooks):
+    with hooked(hooks):
         generator(*inputs)
     source = {x.data_ptr(): name for name, maps_of in made.items() for x in maps_of}
     return Flow(
@@ -116,7 +116,7 @@ def decoder_maps(generator: Generator, inputs: GeneratorInputs) -> list[Tensor]:
     def keep(module: nn.Module, _: Any, output: Tensor) -> None:
         found[module] = output.detach().clone()
 
-    with _hooked(dict.fromkeys(generator.decoder.scales, keep)):
+    with hooked(dict.fromkeys(generator.decoder.scales, keep)):
         generator(*inputs)
     return [found[scale] for scale in generator.decoder.scales]
 
@@ -137,13 +137,3 @@ def cost(build: Callable[[], Generator | Wav2LipGenerator]) -> dict[str, float]:
 
 def _shape(x: Tensor) -> Shape:
     return tuple(x.shape[1:])
-
-
-@contextmanager
-def _hooked(hooks: Mapping[nn.Module, Callable[..., None]]) -> Iterator[None]:
-    handles = [module.register_forward_hook(hook) for module, hook in hooks.items()]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -135,7 +135,7 @@ def summary_counts(path: Path, size: int = len(METHODS)) -> dict[str, NDArray[np
     """
     try:
         content = loadmat(_existing(path), squeeze_me=True, struct_as_record=True)
-    except (ValueError, TypeError, NotImplementedError, MatReadError) as error:
+    except (ValueError, TypeError, NotImplementedError, MatReadError) as error:  # SciPy's answer to version 7.3
         raise DataError(f"{path} cannot be read as a MATLAB file up to version 7: {error}") from error
     arrays = dict(entry for name in content if name[:2] != "__" for entry in _arrays(name, content[name]))
     tables = {}

@@ -38,7 +38,7 @@ def stages(model: AVHubert, audio: Tensor | None = None, video: Tensor | None = 
 
         return hook
 
-    with _hooked({module: keep(name) for name, module in modules.items()}):
+    with hooked({module: keep(name) for name, module in modules.items()}):
         model.features(audio=audio, video=video)
     return {name: found[name] for name in modules}
 
@@ -66,13 +66,14 @@ def attention(model: AVHubert, audio: Tensor | None = None, video: Tensor | None
         scores = queries @ keys.transpose(-1, -2) / math.sqrt(dim // module.heads)
         found.append(scores.softmax(dim=-1))
 
-    with _hooked({layer.self_attn: hook for layer in model.encoder.layers}):  # type: ignore[misc]
+    with hooked({layer.self_attn: hook for layer in model.encoder.layers}):  # type: ignore[misc]
         model.features(audio=audio, video=video)
     return torch.stack(found, dim=1)
 
 
 @contextmanager
-def _hooked(hooks: Mapping[nn.Module, Callable[..., None]]) -> Iterator[None]:
+def hooked(hooks: Mapping[nn.Module, Callable[..., None]]) -> Iterator[None]:
+    """Forward hooks, one per module, that are there only inside the ``with``."""
     handles = [module.register_forward_hook(hook) for module, hook in hooks.items()]
     try:
         yield
