@@ -1,4 +1,4 @@
-"""A rater in a real browser: votes, closes the page midway while the server is killed, comes back, loses nothing."""
+"""A rater in a real browser: answers, closes the page midway while the server is killed, comes back, loses nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import tfg
-from tfg.rating import StudyFolder, make_study, start
+from tfg.rating import StudyFolder, export_votes, make_study, start
+from tfg.study import ratings
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -30,8 +31,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> StudyFolder:
-    """Six trials of a third of a second each."""
+def videos(tmp_path: Path) -> Path:
+    """Three methods of two subjects, a third of a second each."""
     random = np.random.default_rng(0)
     for method in ("one", "two", "three"):
         (tmp_path / "videos" / method).mkdir(parents=True)
@@ -39,11 +40,11 @@ def study(tmp_path: Path) -> StudyFolder:
             pictures = np.full((8, 64, 64, 3), random.integers(0, 255, 3), np.uint8)
             wave = random.normal(0, 0.01, 8 * 640).astype(np.float32)
             tfg.write_clip(tfg.Clip(pictures, wave), tmp_path / "videos" / method / f"{subject}.mp4")
-    return make_study(tmp_path / "videos", tmp_path / "study", contact="Dr Lee", pairs=4, truth="one")
+    return tmp_path / "videos"
 
 
 @pytest.fixture
-def serve(study: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], tuple[Any, str]]]:
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[StudyFolder], tuple[Any, str]]]:
     """Starts the server and waits until it answers; all that were started are ended."""
     monkeypatch.setenv("PYTHONPATH", str(Path(tfg.__file__).parent.parent))  # for the page's kernel
     with socket.socket() as free:
@@ -51,7 +52,7 @@ def serve(study: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         port = free.getsockname()[1]
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin() -> tuple[Any, str]:
+    def begin(study: StudyFolder) -> tuple[Any, str]:
         started.append(start(study, port))
         for _ in range(300):
             with socket.socket() as probe:
@@ -73,34 +74,39 @@ def play(page: Any, side: str) -> None:
     ).wait_for()
 
 
-def vote(page: Any, choice: str) -> None:
-    """Watch a pair and answer; the page has to go on."""
+def vote(page: Any, choice: str, videos: Sequence[str] = ("left", "right")) -> None:
+    """Watch what is shown and answer; the page has to go on."""
+    for name in videos:
+        play(page, name)
+    answer(page, choice)
+
+
+def answer(page: Any, choice: str) -> None:
     before = page.locator("header").inner_text()
-    play(page, "left")
-    play(page, "right")
     page.get_by_role("radio", name=choice).check()
     page.get_by_role("button", name="Next").click()
     page.wait_for_function("before => document.querySelector('header')?.innerText !== before", arg=before)
 
 
-def begin(page: Any, address: str) -> str:
+def begin(page: Any, address: str, first: str = "Pair 1 of 6") -> str:
     page.goto(address)
     assert page.get_by_role("button", name="Start").is_disabled(), "nobody starts without consent"
     page.get_by_label("I agree").check()
     page.get_by_role("button", name="Start").click()
-    page.get_by_text("Pair 1 of 6").wait_for()
+    page.get_by_text(first).wait_for()
     code: str = page.locator("header strong").inner_text()
     return code
 
 
 def test_a_rater_who_closes_the_page_midway_comes_back_and_loses_nothing(
-    study: StudyFolder, serve: Callable[[], tuple[Any, str]]
+    videos: Path, tmp_path: Path, serve: Callable[[StudyFolder], tuple[Any, str]]
 ) -> None:
     from playwright.sync_api import sync_playwright
 
+    study = make_study(videos, tmp_path / "study", contact="Dr Lee", pairs=4, truth="one")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        server, address = serve()
+        server, address = serve(study)
         first, second = browser.new_context(), browser.new_context()
         page, other = first.new_page(), second.new_page()
         asked: list[str] = []
@@ -139,7 +145,7 @@ def test_a_rater_who_closes_the_page_midway_comes_back_and_loses_nothing(
         first.close()
         server.kill()
         server.wait()
-        serve()
+        serve(study)
         page = browser.new_context().new_page()
         page.goto(f"{address}?rater={code}")
         page.get_by_text("Pair 3 of 6").wait_for()
@@ -157,3 +163,59 @@ def test_a_rater_who_closes_the_page_midway_comes_back_and_loses_nothing(
     assert [v.trial for v in mine] == list(study.plan.design.session(0))
     assert [v.choice for v in mine] == ["a", "tie", "b", "b", "b", "b"]
     assert all(0 < v.seconds < 60 for v in mine)
+
+
+def test_who_rates_single_videos_hears_them_comes_back_and_the_means_can_be_taken(
+    videos: Path, tmp_path: Path, serve: Callable[[StudyFolder], tuple[Any, str]]
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    study = make_study(videos, tmp_path / "study", contact="Dr Lee", single=True, checks=1)
+    said = ["Excellent", "Good", "Fair", "Poor", "Bad", "Excellent", "Poor"]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        server, address = serve(study)
+        first, second = browser.new_context(), browser.new_context()
+        page, other = first.new_page(), second.new_page()
+        code = begin(page, address, "Video 1 of 7")
+        assert page.locator("video").count() == 1
+        answers = page.get_by_role("radio")
+        assert not any(answers.nth(i).is_enabled() for i in range(answers.count()))
+        assert [label.inner_text().strip() for label in page.locator("fieldset label").all()] == said[:5]
+        play(page, "video")
+        heard = page.locator("video").evaluate("v => [v.muted, v.volume, v.webkitAudioDecodedByteCount]")
+        assert heard[:2] == [False, 1]
+        assert heard[2] > 0, "the sound is played, not the pictures alone"
+        answer(page, said[0])
+        for choice in said[1:3]:
+            vote(page, choice, ["video"])
+
+        # the browser goes away in the middle of a video, and the server is killed
+        page.get_by_role("button", name="Play video").click()
+        first.close()
+        server.kill()
+        server.wait()
+        serve(study)
+        page = browser.new_context().new_page()
+        page.goto(f"{address}?rater={code}")
+        page.get_by_text("Video 4 of 7").wait_for()
+        for choice in said[3:]:
+            vote(page, choice, ["video"])
+        page.get_by_role("heading", name="Thank you!").wait_for()
+
+        begin(other, address, "Video 1 of 7")
+        for _ in range(7):
+            vote(other, "Fair", ["video"])
+        other.get_by_role("heading", name="Thank you!").wait_for()
+        browser.close()
+    mine = [v for v in study.store.votes() if v.rater == code]
+    assert [v.trial for v in mine] == list(study.plan.design.session(0))
+    scores = ["5", "4", "3", "2", "1", "5", "2"]
+    assert [v.choice for v in mine] == scores
+    export_votes(study.store, tmp_path / "ratings.csv")
+    raters, rated, table = ratings.table(ratings.read_ratings(tmp_path / "ratings.csv"), "lip")
+    assert raters[0] == code
+    assert sorted(rated) == [(s, m) for s in ("anna", "ben") for m in ("one", "three", "two")]
+    kept = [float(v.choice) for v in mine if v.trial.kind == "single"]
+    assert table[0].tolist() == kept
+    assert ratings.mos(table).mean.tolist() == [(score + 3) / 2 for score in kept]

@@ -1,4 +1,4 @@
-"""``tfg study``: ask people which of two talking-face videos is better, and get their votes as csv."""
+"""``tfg study``: ask people which of two talking-face videos is better, or how good one is, and get csv."""
 
 from __future__ import annotations
 
@@ -28,16 +28,23 @@ def serve(
     contact: Annotated[
         str, typer.Option(help="Whom raters tell their code if they want their votes deleted.")
     ] = "the person who gave you the address of this page",
+    single: Annotated[
+        bool,
+        typer.Option("--single", help="Rate one video at a time, bad to excellent (ITU-T P.910), instead of pairs."),
+    ] = False,
     question: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=SENTENCE", help="What is asked; may be repeated. By default about lip sync."),
     ] = None,
     pairs: Annotated[
-        int | None, typer.Option(min=1, help="Pairs for each rater; by default 20, or all there are.")
+        int | None,
+        typer.Option(min=1, help="For each rater; by default 20, or all there are. With --single: videos, 40."),
     ] = None,
     checks: Annotated[int, typer.Option(min=0, help="Attention checks for each rater.")] = 2,
-    truth: Annotated[str | None, typer.Option(help="The subfolder with the real videos, if there is one.")] = None,
-    title: Annotated[str, typer.Option(help="The heading of the page.")] = "Which talking face is better?",
+    truth: Annotated[
+        str | None, typer.Option(help="The subfolder with the real videos, if there is one; not with --single.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="The heading of the page; by default one that fits.")] = None,
     consent: Annotated[Path | None, typer.Option(help="A text file to show in place of the consent text.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the assignment of pairs to raters and their order.")] = 0,
     port: Annotated[int, typer.Option(help="Where the page is served.")] = 8866,
@@ -57,7 +64,7 @@ def serve(
         made = StudyFolder(folder)
         typer.echo(f"{folder}: goes on; its plan stays as it was made, options that shape it are ignored")
     else:
-        made = _make(videos, folder, contact, question, pairs, checks, truth, title, consent, seed)
+        made = _make(videos, folder, contact, single, question, pairs, checks, truth, title, consent, seed)
     command(made, port, network)  # what is missing is said before anything starts
     server = start(made, port, network)
     typer.echo(f"Raters open {' or '.join(addresses(port, network))}")
@@ -72,22 +79,23 @@ def serve(
 
 
 def _make(
-    videos: Path, folder: Path, contact: str, question: list[str] | None, pairs: int | None, checks: int,
-    truth: str | None, title: str, consent: Path | None, seed: int,
+    videos: Path, folder: Path, contact: str, single: bool, question: list[str] | None, pairs: int | None,
+    checks: int, truth: str | None, title: str | None, consent: Path | None, seed: int,
 ) -> StudyFolder:  # fmt: skip
-    from tfg.rating.folder import QUESTIONS, make_study
+    from tfg.rating.folder import make_study
 
-    asked = dict(part.partition("=")[::2] for part in question) if question else QUESTIONS
+    asked = dict(part.partition("=")[::2] for part in question) if question else None
     with Console(stderr=True).status("copying videos ...") as status:
         made = make_study(
-            videos, folder, contact=contact, questions=asked, pairs=pairs, checks=checks, truth=truth, seed=seed,
-            title=title, consent=consent.read_text(encoding="utf-8") if consent is not None else None,
+            videos, folder, contact=contact, single=single, questions=asked, pairs=pairs, checks=checks, truth=truth,
+            seed=seed, title=title, consent=consent.read_text(encoding="utf-8") if consent is not None else None,
             on_video=lambda done, total: status.update(f"videos: {done} of {total}"),
         )  # fmt: skip
     design = made.plan.design
     typer.echo(
         f"{folder}: {len(design.methods)} methods ({', '.join(design.methods)}), {len(design.subjects)} subjects, "
-        f"{design.cells} pairs; each rater judges {design.pairs} of them and {design.checks} checks"
+        f"{design.cells} {'videos' if single else 'pairs'}; each rater judges {design.size} of them and "
+        f"{design.checks} checks"
     )
     return made
 
@@ -100,7 +108,7 @@ def export(
         int | None, typer.Option(min=0, help="Leave out raters who failed more checks than this; by default nobody.")
     ] = None,
 ) -> None:
-    """Write the votes as the csv that tfg.study reads; checks are no votes."""
+    """Write the votes as the csv that tfg.study.votes (pairs) or tfg.study.ratings reads; checks are no votes."""
     from tfg.rating import StudyFolder, export_votes
 
     left_out = export_votes(StudyFolder(study).store, out, most_failed)
@@ -126,7 +134,7 @@ def withdraw(study: _STUDY, code: Annotated[str, typer.Argument(help="The code t
 
 
 def summary_tables(found: StudySummary) -> list[Table]:
-    """Raters, and votes for each pair of methods."""
+    """Raters, and votes for each pair of methods, or for each method."""
     raters = Table(box=box.SIMPLE, title=f"{len(found.raters)} raters, {found.finished} finished")
     for name in ("rater", "answered", "checks failed", "seconds a trial"):
         raters.add_column(name, justify="left" if name == "rater" else "right")
@@ -135,9 +143,9 @@ def summary_tables(found: StudySummary) -> list[Table]:
         raters.add_row(one.code, f"{one.done} of {one.total}", f"{one.failed} of {one.checks}", seconds)
     said = "" if found.left is None else f"; left chosen {found.left:.0%}"
     said += "" if found.ties is None else f", no difference {found.ties:.0%}"
-    pairs = Table(box=box.SIMPLE, title=f"{sum(found.votes.values())} votes{said}")
-    for name in ("method", "method", "votes", "fewest for a subject"):
-        pairs.add_column(name, justify="left" if name == "method" else "right")
-    for (a, b), votes in found.votes.items():
-        pairs.add_row(a, b, str(votes), str(found.fewest[a, b]))
-    return [raters, pairs]
+    counts = Table(box=box.SIMPLE, title=f"{sum(found.votes.values())} votes{said}")
+    for name in (*("method",) * len(next(iter(found.votes))), "votes", "fewest for a subject"):
+        counts.add_column(name, justify="left" if name == "method" else "right")
+    for methods, votes in found.votes.items():
+        counts.add_row(*methods, str(votes), str(found.fewest[methods]))
+    return [raters, counts]

@@ -12,7 +12,7 @@ from tfg.clip import Clip
 from tfg.datasets import studio
 from tfg.errors import DataError
 from tfg.media_write import write_clip
-from tfg.rating.design import CHOICES, Trial
+from tfg.rating.design import Trial
 from tfg.rating.store import VoteStore
 from tfg.stress import perturb
 
@@ -60,10 +60,11 @@ def simulate_class(
 ) -> list[str]:
     """Raters who are not people, through the same store as people: for planning and for testing, never as data.
 
-    A careful rater prefers method i to j by the Bradley-Terry model with ties (R. R. Davidson, *JASA* 65, 1970) and
-    passes every check; a careless one answers at random.
+    A careful rater prefers method i to j by the Bradley-Terry model with ties (R. R. Davidson, *JASA* 65, 1970), or
+    rates a single video around 3 + strength, and passes every check; a careless one answers at random.
 
-    :param strengths: method to log-strength; a difference of 1 is preferred in 73% of the votes that are no ties.
+    :param strengths: method to log-strength; a difference of 1 is preferred in 73% of the votes that are no ties, and
+        is one step of the scale of single videos.
     :param ties: Davidson's nu, 0 for none.
     :param careless: share of raters who answer at random; ``leave``: share who close the page midway. Both are drawn.
     :returns: the raters' codes.
@@ -80,11 +81,13 @@ def simulate_class(
     for _ in range(raters):
         codes.append(store.register())
         is_careless = random.random() < careless
-        stop = int(random.integers(1, store.plan.design.pairs)) if random.random() < leave else None
+        stop = int(random.integers(1, store.plan.design.size)) if random.random() < leave else None
         while (at := _next(store, codes[-1], stop)) is not None:
             place, trial = at
-            chances = [1 / 3] * 3 if is_careless else _chances(trial, strengths, ties)
-            choices = {d: CHOICES[random.choice(3, p=chances)] for d in store.plan.questions}
+            possible = store.plan.design.choices
+            chance = [1 / len(possible)] * len(possible)
+            chances = chance if is_careless else _chances(trial, possible, strengths, ties)
+            choices = {d: possible[random.choice(len(possible), p=chances)] for d in store.plan.questions}
             store.vote(codes[-1], place, choices, float(random.lognormal(3 if not is_careless else 2, 0.3)))
     return codes
 
@@ -95,10 +98,13 @@ def _next(store: VoteStore, code: str, stop: int | None) -> tuple[int, Trial] | 
     return None if at.trial is None or at.done == stop else (at.place, at.trial)
 
 
-def _chances(trial: Trial, strengths: Mapping[str, float], ties: float) -> list[float]:
-    """Of left, right and tie."""
+def _chances(trial: Trial, choices: Sequence[str], strengths: Mapping[str, float], ties: float) -> list[float]:
+    """Of each choice: of a pair left, right and tie."""
     if trial.expected:
-        return [float(trial.expected == choice) for choice in CHOICES]
+        return [float(trial.expected == choice) for choice in choices]
+    if trial.kind == "single":
+        likely = [np.exp(-((int(score) - 3 - strengths[trial.left]) ** 2)) for score in choices]
+        return [float(part / sum(likely)) for part in likely]
     left, right = np.exp(strengths[trial.left]), np.exp(strengths[trial.right])
     tie = ties * np.sqrt(left * right)
     return [float(part / (left + right + tie)) for part in (left, right, tie)]

@@ -1,8 +1,9 @@
-"""Who sees which pairs, in which order, and on which side.
+"""Who sees which videos, in which order, and in pairs on which side.
 
-A *cell* is a subject and a pair of methods: both videos show the same talk. All cells are put into one endless
-sequence, and each rater gets the next ``pairs`` of it: an incomplete block. The sequence is built so that any stretch
-of it is balanced, as round-robin tournaments are, so a study is balanced wherever it stops:
+A *cell* is a subject and a pair of methods: both videos show the same talk; or, where raters see one video at a time
+(:mod:`tfg.rating.single`), a subject and a method. All cells are put into one endless sequence, and each rater gets the
+next of it, as many as a session has: an incomplete block. The sequence is built so that any stretch of it is balanced,
+as round-robin tournaments are, so a study is balanced wherever it stops:
 
 - over raters, two cells differ by at most one visit, and each cell's two sides by at most one;
 - within a rater, two pairs of methods differ by at most one visit, and a method's left and right by at most four; no
@@ -14,65 +15,86 @@ Designs*, 2nd edition, 1957, chapter 11, for incomplete blocks).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 from math import gcd
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tfg.errors import DataError
 
-Kind = Literal["pair", "late", "instructed"]
-Choice = Literal["a", "b", "tie"]
-CHOICES: tuple[Choice, ...] = ("a", "b", "tie")  # the left one, the right one, no difference
+Kind = Literal["pair", "single", "late", "instructed"]
+CHOICES = ("a", "b", "tie")  # of a pair: the left one, the right one, no difference
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Two videos side by side.
+    """Two videos side by side, or one.
 
-    :ivar kind: ``"pair"``, a vote; ``"late"``, a check: one video twice, once with its sound late; ``"instructed"``, a
-        check: the page says what to answer.
+    :ivar kind: ``"pair"`` or ``"single"``, a vote; ``"late"``, a check: one video twice, once with its sound late;
+        ``"instructed"``, a check: the page says what to answer.
     :ivar subject: whose talk, the name of a file.
-    :ivar left: the method on the left; ``right``: on the right. In a ``"late"`` check one of the two is :data:`LATE`.
-    :ivar expected: of a check, the answer that passes it; "" for a pair.
+    :ivar left: the method on the left, or the only one; ``right``: on the right, or "" where there is one video. In a
+        ``"late"`` check one of the two is :data:`LATE`.
+    :ivar expected: of a check, the answer that passes it; "" for a vote.
     """
 
     kind: Kind
     subject: str
     left: str
-    right: str
-    expected: Choice | Literal[""] = ""
+    right: str = ""
+    expected: str = ""
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The methods on the screen, from left to right."""
+        return (self.left, self.right) if self.right else (self.left,)
 
 
 LATE = "late"  # in place of a method: the true video with its sound delayed
 _SHUFFLES = 200  # orders tried for one in which no subject follows itself
 
 
-@dataclass(frozen=True)
-class Design:
-    """The plan of a study.
+class StudyDesign(ABC):
+    """What the plans of studies have in common: a sequence of cells, of which each rater gets a block.
 
-    :ivar methods: two or more names; ``subjects``: one or more.
-    :ivar pairs: how many pairs a rater judges, at most one for each subject and pair of methods.
-    :ivar checks: how many attention checks are mixed in among them.
-    :ivar truth: the method that is the real video, if there is one: its checks are then also of the kind ``"late"``.
+    :cvar kind: of its trials; ``choices``: the answers that there are.
+    :ivar checks: how many attention checks are mixed in for each rater.
+    :ivar truth: the method whose delayed copy is shown in checks, or None.
     :ivar seed: another seed is another assignment of methods and subjects to the sequence, and other orders.
-    :raises DataError: names that repeat, too few of them, or numbers out of range.
     """
 
+    kind: ClassVar[Kind]
+    choices: ClassVar[tuple[str, ...]]
     methods: tuple[str, ...]
     subjects: tuple[str, ...]
-    pairs: int
-    checks: int = 2
-    truth: str | None = None
-    seed: int = 0
-    _order: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    checks: int
+    truth: str | None
+    seed: int
 
-    def __post_init__(self) -> None:
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many votes a rater gives, checks not counted."""
+
+    @property
+    @abstractmethod
+    def compared(self) -> list[tuple[str, ...]]:
+        """The methods of a cell, for all that there are, in the order of the alphabet."""
+
+    @abstractmethod
+    def _places(self) -> list[tuple[int, ...]]:
+        """The same as numbers of methods, in the order in which the sequence takes them."""
+
+    @abstractmethod
+    def _check(self, number: int, check: int, random: np.random.Generator) -> Trial: ...
+
+    def _refuse(self, size: str) -> None:
+        """Raise DataError where the plan cannot be; ``size`` is what its number of votes is called."""
         for what, names, least in (("methods", self.methods, 2), ("subjects", self.subjects, 1)):
             if len(set(names)) != len(names) or len(names) < least:
                 raise DataError(f"{what} are {', '.join(names) or 'none'}; expected {least} or more, each once")
@@ -80,41 +102,34 @@ class Design:
             raise DataError(f"a method is called {LATE!r}, the name of the delayed video of checks: call it otherwise")
         if self.truth is not None and self.truth not in self.methods:
             raise DataError(f"truth is {self.truth!r}; expected one of the methods {', '.join(self.methods)}, or None")
-        if not 1 <= self.pairs <= self.cells:
+        if not 1 <= self.size <= self.cells:
             raise DataError(
-                f"pairs is {self.pairs}; expected 1 to {self.cells}: {len(self.subjects)} subjects times "
-                f"{self.cells // len(self.subjects)} pairs of methods"
+                f"{size} is {self.size}; expected 1 to {self.cells}: {len(self.subjects)} subjects times "
+                f"{len(self.compared)} {'pairs of ' if self.kind == 'pair' else ''}methods"
             )
-        if not 0 <= self.checks <= self.pairs or self.seed < 0:
+        if not 0 <= self.checks <= self.size or self.seed < 0:
             raise DataError(
-                f"checks is {self.checks} and seed {self.seed}; expected 0 to {self.pairs} checks, a seed >= 0"
+                f"checks is {self.checks} and seed {self.seed}; expected 0 to {self.size} checks, a seed >= 0"
             )
-        object.__setattr__(self, "_order", tuple(_round_robin(len(self.methods))))
 
     @property
     def cells(self) -> int:
-        """How many different pairs there are: subjects times pairs of methods."""
-        return len(self.subjects) * len(self.methods) * (len(self.methods) - 1) // 2
-
-    @property
-    def method_pairs(self) -> list[tuple[str, str]]:
-        """All pairs of methods, each in the order of the alphabet."""
-        return list(combinations(sorted(self.methods), 2))
+        """How many different trials there are, checks not counted."""
+        return len(self.subjects) * len(self.compared)
 
     def visits(self, trials: Iterable[Trial]) -> NDArray[np.int64]:
-        """How often each cell occurs in some trials, checks left out: ``(P, S)``, as :attr:`method_pairs`, subjects."""
-        rows = {pair: row for row, pair in enumerate(self.method_pairs)}
+        """How often each cell occurs in some trials, checks left out: ``(P, S)``, as :attr:`compared`, subjects."""
+        rows = {methods: row for row, methods in enumerate(self.compared)}
         found = np.zeros((len(rows), len(self.subjects)), np.int64)
         for trial in trials:
-            if trial.kind == "pair":
-                one, other = sorted((trial.left, trial.right))
-                found[rows[one, other], self.subjects.index(trial.subject)] += 1
+            if trial.kind == self.kind:
+                found[rows[tuple(sorted(trial.shown))], self.subjects.index(trial.subject)] += 1
         return found
 
     def block(self, number: int) -> list[Trial]:
-        """The pairs of rater ``number`` (0, 1, ...), in the order of the sequence."""
-        first = number * self.pairs
-        return [self._cell(index) for index in range(first, first + self.pairs)]
+        """The trials of rater ``number`` (0, 1, ...) without checks, in the order of the sequence."""
+        first = number * self.size
+        return [self._cell(index) for index in range(first, first + self.size)]
 
     def session(self, number: int) -> tuple[Trial, ...]:
         """What rater ``number`` sees: the block in random order, a check in each of as many stretches of it."""
@@ -127,22 +142,63 @@ class Design:
         return tuple(trials)
 
     def _cell(self, index: int) -> Trial:
-        """Place ``index`` of the endless sequence: in each layer all pairs once, in each cycle of layers all cells."""
-        names = np.random.default_rng(self.seed)
+        """Place ``index`` of the endless sequence: each layer has all methods once, each cycle of layers all cells."""
+        names, order = np.random.default_rng(self.seed), self._places()
         methods, subjects = names.permutation(self.methods), names.permutation(self.subjects)
-        layer, place = divmod(index, len(self._order))
+        layer, place = divmod(index, len(order))
         cycle, layer = divmod(layer, len(subjects))
-        one, other = self._order[place]
-        # subjects in turn from cell to cell; the last term makes a pair meet all of them in a cycle
-        common = gcd(len(self._order), len(subjects))
-        subject = (layer * len(self._order) + place + layer * common // len(subjects)) % len(subjects)
+        shown = order[place]
+        # subjects in turn from cell to cell; the last term makes methods meet all of them in a cycle
+        common = gcd(len(order), len(subjects))
+        subject = (layer * len(order) + place + layer * common // len(subjects)) % len(subjects)
         if (layer + cycle) % 2:  # turned about from visit to visit
-            one, other = other, one
-        return Trial("pair", str(subjects[subject]), str(methods[one]), str(methods[other]))
+            shown = shown[::-1]
+        return Trial(self.kind, str(subjects[subject]), *(str(methods[method]) for method in shown))
+
+
+@dataclass(frozen=True)
+class Design(StudyDesign):
+    """The plan of a study on pairs.
+
+    :ivar methods: two or more names; ``subjects``: one or more.
+    :ivar pairs: how many pairs a rater judges, at most one for each subject and pair of methods.
+    :ivar checks: how many attention checks are mixed in among them.
+    :ivar truth: the method that is the real video, if there is one: its checks are then also of the kind ``"late"``.
+    :ivar seed: another seed is another assignment of methods and subjects to the sequence, and other orders.
+    :raises DataError: names that repeat, too few of them, or numbers out of range.
+    """
+
+    kind = "pair"
+    choices = CHOICES
+    methods: tuple[str, ...]
+    subjects: tuple[str, ...]
+    pairs: int
+    checks: int = 2
+    truth: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._refuse("pairs")
+
+    @property
+    def size(self) -> int:
+        return self.pairs
+
+    @property
+    def method_pairs(self) -> list[tuple[str, str]]:
+        """All pairs of methods, each in the order of the alphabet."""
+        return list(combinations(sorted(self.methods), 2))
+
+    @property
+    def compared(self) -> list[tuple[str, ...]]:
+        return list(self.method_pairs)
+
+    def _places(self) -> list[tuple[int, ...]]:
+        return list(_round_robin(len(self.methods)))
 
     def _check(self, number: int, check: int, random: np.random.Generator) -> Trial:
         subject = self.subjects[(number + check) % len(self.subjects)]
-        expected = CHOICES[int(random.integers(2))]
+        expected = self.choices[int(random.integers(2))]  # left or right
         if self.truth is not None and check % 2 == 0:
             left, right = (self.truth, LATE) if expected == "a" else (LATE, self.truth)
             return Trial("late", subject, left, right, expected)

@@ -25,13 +25,15 @@ from av.error import FFmpegError
 from tfg.errors import DataError
 from tfg.media import read_clip
 from tfg.media_write import write_clip
-from tfg.rating.design import LATE, Design
+from tfg.rating.design import LATE, Design, StudyDesign
+from tfg.rating.single import SingleDesign
 from tfg.rating.store import Plan, VoteStore
 
-#: What is asked of a pair where nothing else is said, by the dimension of the votes.
+#: What is asked of a pair where nothing else is said, by the dimension of the votes; and of a single video.
 QUESTIONS: Mapping[str, str] = {"lip": "In which video do the lips fit the sound better?"}
+SINGLE_QUESTIONS: Mapping[str, str] = {"lip": "How well do the lips fit the sound?"}
 LATE_FRAMES = 12.5  # of 40 ms: half a second, far beyond the 185 ms that viewers accept (ITU-R BT.1359)
-PAIRS = 20  # for a rater, where there are as many: about a quarter of an hour with clips of ten seconds
+PAIRS, VIDEOS = 20, 40  # for a rater, where there are as many: 10 to 15 minutes with clips of ten seconds
 
 _SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"}
 _DECISION = 8  # seconds that an answer takes beside the videos, for the estimate that raters read
@@ -64,12 +66,13 @@ def make_study(
     folder: Path | str,
     *,
     contact: str,
-    questions: Mapping[str, str] = QUESTIONS,
+    single: bool = False,
+    questions: Mapping[str, str] | None = None,
     pairs: int | None = None,
     checks: int = 2,
     truth: str | None = None,
     seed: int = 0,
-    title: str = "Which talking face is better?",
+    title: str | None = None,
     consent: str | None = None,
     on_video: Callable[[int, int], None] = lambda done, total: None,
 ) -> StudyFolder:
@@ -80,32 +83,38 @@ def make_study(
 
     :param folder: of the study; must not exist.
     :param contact: whom raters tell their code if they want their votes deleted, such as ``"Dr Lee, room 12"``.
-    :param questions: dimension of the votes to the sentence that raters read.
-    :param pairs: for each rater; by default 20, or as many as there are.
+    :param single: one video at a time, rated from bad to excellent (:mod:`tfg.rating.single`), instead of pairs.
+    :param questions: dimension of the votes to the sentence that raters read; by default how the lips fit the sound.
+    :param pairs: for each rater; by default 20, or as many as there are. Where ``single``: videos, by default 40.
     :param checks: attention checks for each rater.
-    :param truth: the method that is the real video; then half of the checks show it against itself, sound delayed.
+    :param truth: of pairs, the method that is the real video; then half of the checks show it against itself, sound
+        delayed. Single videos need no such name.
+    :param title: of the page; by default one that fits.
     :param consent: a text of your own; ``{trials}``, ``{minutes}`` and ``{contact}`` are filled in.
     :param on_video: told how many videos of how many are ready.
     :raises DataError: the folder exists; fewer than two methods; a subject that some method lacks or has twice; a file
-        that is no video with sound; questions without words.
+        that is no video with sound; questions without words; a ``truth`` where ``single``.
     """
     folder = Path(folder)
+    if questions is None:
+        questions = SINGLE_QUESTIONS if single else QUESTIONS
+    if title is None:
+        title = "How good is each talking face?" if single else "Which talking face is better?"
     if folder.exists():
         raise DataError(f"{folder}: exists already; expected a new name for the study's folder")
     if not questions or not all(name and text.strip() for name, text in questions.items()):
         raise DataError(f"questions are {dict(questions)}; expected a sentence for each dimension, at least one")
     videos = find_videos(source)
     subjects = tuple(next(iter(videos.values())))
-    count = len(subjects) * len(videos) * (len(videos) - 1) // 2
-    design = Design(tuple(videos), subjects, min(PAIRS, count) if pairs is None else pairs, checks, truth, seed)
+    design = _design(tuple(videos), subjects, single, pairs, checks, truth, seed)
     seconds = [_Probe(path) for files in videos.values() for path in files.values()]
     text = (
-        (resources.files("tfg") / "assets" / "rating" / "consent.txt").read_text("utf-8")
+        (resources.files("tfg") / "assets" / "rating" / f"consent-{design.kind}.txt").read_text("utf-8")
         if consent is None
         else consent
     )
-    trials = design.pairs + design.checks
-    shown = 2 * sum(probe.seconds for probe in seconds) / len(seconds) + _DECISION
+    trials = design.size + design.checks
+    shown = (1 if single else 2) * sum(probe.seconds for probe in seconds) / len(seconds) + _DECISION
     said = {"{trials}": str(trials), "{minutes}": str(max(2, round(trials * shown / 60))), "{contact}": contact}
     for name, value in said.items():
         text = text.replace(name, value)
@@ -150,6 +159,22 @@ def find_videos(source: Path | str) -> dict[str, dict[str, Path]]:
     return found
 
 
+def _design(
+    methods: tuple[str, ...], subjects: tuple[str, ...], single: bool, size: int | None, checks: int,
+    truth: str | None, seed: int,
+) -> StudyDesign:  # fmt: skip
+    if single and truth is not None:
+        raise DataError(
+            f"truth is {truth!r}, and raters see single videos; expected none, since no check compares a video with "
+            "its delayed copy there: leave it out, the real videos are one of the methods like the others"
+        )
+    cells = len(subjects) * len(methods)
+    if single:
+        return SingleDesign(methods, subjects, min(VIDEOS, cells) if size is None else size, checks, seed)
+    cells = cells * (len(methods) - 1) // 2
+    return Design(methods, subjects, min(PAIRS, cells) if size is None else size, checks, truth, seed)
+
+
 class _Probe:
     """Whether browsers play a file, and its ``seconds``, from its header."""
 
@@ -173,7 +198,7 @@ class _Probe:
 
 
 def _fill(
-    folder: Path, videos: dict[str, dict[str, Path]], design: Design, plays: bool, tell: Callable[[int, int], None]
+    folder: Path, videos: dict[str, dict[str, Path]], design: StudyDesign, plays: bool, tell: Callable[[int, int], None]
 ) -> None:
     (folder / "videos").mkdir()
     delayed = videos[design.truth] if design.truth is not None and design.checks else {}

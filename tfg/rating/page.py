@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module, resources
 from typing import Any
 
 from tfg.errors import DataError
+from tfg.rating.design import Trial
 from tfg.rating.folder import StudyFolder
-from tfg.rating.store import Progress
+from tfg.rating.single import SCALE
 
-_SIDES = {"a": "Left", "b": "Right"}
+_LABELS: Mapping[str, Mapping[str, str]] = {  # of the answers, in the order on the screen
+    "pair": {"a": "Left", "tie": "No difference", "b": "Right"},
+    "single": SCALE,
+}
+_NAMES = {"pair": ("Left", "Right"), "single": ("Video",)}  # of the videos on a screen
 _THANKS = """Your answers are saved. You may close this page.
 
 If you want them deleted, give your code to {contact}."""
@@ -23,7 +28,7 @@ class RatingPage:
     The browser sends ``{"type": "consent"}``, ``{"type": "resume", "code": ...}`` or ``{"type": "vote", "place": ...,
     "choices": ..., "seconds": ...}``; each is answered by a new :attr:`state`, which says what is on the screen.
 
-    :param study: whose pairs are shown and whose file the answers go to.
+    :param study: whose pairs or single videos are shown and whose file the answers go to.
     :param videos: address of the study's videos as the browser sees it, where a server gives them out. Without it they
         are sent through the notebook's connection, which suits short ones.
     """
@@ -67,16 +72,17 @@ class RatingPage:
         if at.trial is None:
             self._show("done", code=at.code, text=_THANKS.format(contact=self.study.plan.contact))
             return
+        kind = self.study.plan.design.kind
         self._show(
             "trial",
+            kind=kind, names=list(_NAMES[kind]), choices=list(map(list, _LABELS[kind].items())),
             code=at.code, done=at.done, total=at.total, place=at.place, questions=dict(self.study.plan.questions),
-            sources=[self._source(at, method) for method in (at.trial.left, at.trial.right)],
-            instruction=_instruction(at),
+            sources=[self._source(at.trial.subject, method) for method in at.trial.shown],
+            instruction=_instruction(kind, at.trial),
         )  # fmt: skip
 
-    def _source(self, at: Progress, method: str) -> str | bytes:
-        assert at.trial is not None
-        path = self.study.video(method, at.trial.subject)
+    def _source(self, subject: str, method: str) -> str | bytes:
+        path = self.study.video(method, subject)
         return f"{self._videos}/{path.name}" if self._videos else path.read_bytes()
 
     def _show(self, screen: str, problem: str = "", **content: Any) -> None:
@@ -90,12 +96,13 @@ def in_voila() -> bool:
     return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
-def _instruction(at: Progress) -> str:
-    if at.trial is None or at.trial.kind != "instructed":
+def _instruction(kind: str, trial: Trial) -> str:
+    if trial.kind != "instructed":
         return ""
+    videos = "both videos (they are the same)" if kind == "pair" else "the video"
     return (
-        "This one only checks that the page is being read. Play both videos (they are the same), then answer "
-        f"“{_SIDES[at.trial.expected]}” to every question."
+        f"This one only checks that the page is being read. Play {videos}, then answer "
+        f"“{_LABELS[kind][trial.expected]}” to every question."
     )
 
 

@@ -13,12 +13,13 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tfg.errors import DataError
-from tfg.rating.design import CHOICES, Design, Trial
+from tfg.rating.design import Design, StudyDesign, Trial
+from tfg.rating.single import SingleDesign
 
 _LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that is taken for another
 _WAIT = 30.0  # seconds for which a writer waits for another
@@ -42,12 +43,12 @@ class Plan:
     """What a study is: written once, when its file is made.
 
     :ivar design: who sees what.
-    :ivar questions: what is asked of each pair: dimension, such as ``"lip"``, to the sentence that raters read.
+    :ivar questions: what is asked of each pair or video: dimension, such as ``"lip"``, to the sentence on the page.
     :ivar title: of the page; ``consent``: what raters agree to, with empty lines between paragraphs.
     :ivar contact: whom raters tell their code if they want their votes deleted.
     """
 
-    design: Design
+    design: StudyDesign
     questions: Mapping[str, str]
     title: str
     consent: str
@@ -55,21 +56,21 @@ class Plan:
 
     def to_json(self) -> str:
         """The plan as text."""
-        design = {name: value for name, value in asdict(self.design).items() if not name.startswith("_")}
         rest = {
             "questions": dict(self.questions),
             "title": self.title,
             "consent": self.consent,
             "contact": self.contact,
         }
-        return json.dumps({"design": design, **rest})
+        return json.dumps({"design": vars(self.design), **rest})
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
         """What :meth:`to_json` wrote."""
         plan = json.loads(text)
         design = plan.pop("design")
-        return cls(Design(**design | {name: tuple(design[name]) for name in ("methods", "subjects")}), **plan)
+        design |= {name: tuple(design[name]) for name in ("methods", "subjects")}
+        return cls(SingleDesign(**design) if "videos" in design else Design(**design), **plan)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Vote:
     """One answer, with the trial that it is the answer to.
 
     :ivar place: of the trial in the rater's session, from 0.
-    :ivar seconds: from the moment the trial was shown, both videos included.
+    :ivar seconds: from the moment the trial was shown, videos included.
     :ivar time: when, ISO 8601 in UTC.
     """
 
@@ -182,14 +183,16 @@ class VoteStore:
     def vote(self, code: str, place: int, choices: Mapping[str, str], seconds: float) -> bool:
         """Keep the answers to one trial, all or none; they are on the disk when this returns.
 
-        :param choices: dimension to ``"a"`` (left), ``"b"`` (right) or ``"tie"``, for every question of the plan.
+        :param choices: dimension to one of the design's choices (of a pair ``"a"``, left, ``"b"``, right, or ``"tie"``;
+            of a single video ``"1"`` to ``"5"``), for every question of the plan.
         :param seconds: how long the rater took.
         :returns: False if the trial had been answered before (a second click, a second window): the first answer stays.
         :raises DataError: no such rater or trial, a question without answer, or an answer that is none.
         """
-        if set(choices) != set(self.plan.questions) or not set(choices.values()) <= set(CHOICES):
+        possible = self.plan.design.choices
+        if set(choices) != set(self.plan.questions) or not set(choices.values()) <= set(possible):
             raise DataError(
-                f"vote of {code}: {dict(choices)}; expected one of {', '.join(CHOICES)} for each of "
+                f"vote of {code}: {dict(choices)}; expected one of {', '.join(possible)} for each of "
                 f"{', '.join(self.plan.questions)}"
             )
         if not 0 <= seconds < float("inf"):

@@ -1,7 +1,6 @@
 // The rating page: shows what `state` says and tells Python what the rater does. It decides nothing but one thing:
-// that both videos were played to the end before an answer can be given.
+// that the videos were played to the end before an answer can be given.
 
-const CHOICES = [["a", "Left"], ["tie", "No difference"], ["b", "Right"]];
 const PATIENCE = 15000; // ms without an answer after which the rater is told what to do
 const MEMORY = "tfg-rating-code"; // in the browser: offers to continue to whoever comes back without the code
 
@@ -102,30 +101,32 @@ function render({ model, el }) {
     const hint = make("p", { class: "tfg-hint", "aria-live": "polite" });
     const next = make("button", { type: "button", class: "tfg-main", onclick: () =>
       ask({ type: "vote", place: state.place, choices: answers, seconds: (performance.now() - began) / 1000 }) }, "Next");
-    const questions = Object.entries(state.questions).map(([dimension, text]) => make("fieldset", {},
+    const pair = state.kind === "pair";
+    const questions = Object.entries(state.questions).map(([dimension, text]) => make("fieldset", { class: `tfg-${state.kind}` },
       make("legend", {}, text),
-      ...CHOICES.map(([choice, label]) => make("label", {},
+      ...state.choices.map(([choice, label]) => make("label", {},
         make("input", { type: "radio", name: `tfg-${dimension}`, value: choice,
           onchange: () => { answers[dimension] = choice; update(); } }),
         make("span", {}, label)))));
-    players = ["Left", "Right"].map((name, side) => player(name, state.sources[side],
+    players = state.names.map((name, side) => player(name, state.sources[side],
       () => players.forEach((one) => one.stop()), // one sound at a time
       () => { seen.add(side); update(); }));
     function update() {
-      const ready = seen.size === 2;
+      const ready = seen.size === players.length;
       const open = Object.keys(state.questions).some((dimension) => !(dimension in answers));
       questions.forEach((one) => { one.disabled = !ready; });
       next.disabled = !ready || open;
-      hint.textContent = !ready ? "Play both videos to the end, then answer. You may play them again."
+      hint.textContent = !ready ? pair ? "Play both videos to the end, then answer. You may play them again."
+          : "Play the video to the end, then answer. You may play it again."
         : open ? "Choose an answer." : "";
     }
     update();
     return [
-      make("header", {}, make("span", {}, `Pair ${state.done + 1} of ${state.total}`),
+      make("header", {}, make("span", {}, `${pair ? "Pair" : "Video"} ${state.done + 1} of ${state.total}`),
         make("progress", { max: state.total, value: state.done, "aria-label": "Progress" }),
         make("span", {}, "Your code: ", make("strong", {}, state.code))),
       state.instruction ? make("p", { class: "tfg-instruction" }, state.instruction) : null,
-      make("div", { class: "tfg-videos" }, ...players.map((one) => one.node)),
+      make("div", { class: `tfg-videos tfg-${state.kind}` }, ...players.map((one) => one.node)),
       ...questions,
       make("div", { class: "tfg-foot" }, next, hint),
     ];
