@@ -22,8 +22,9 @@ from tfg.crops import face_crops, generator_boxes
 from tfg.datasets import studio
 from tfg.errors import DataError, MissingFileError, WeightsError
 from tfg.evaluation import measure
+from tfg.evaluation.corpora import find_corpus
 from tfg.evaluation.measure import Settings
-from tfg.evaluation.pairs import CHANCE, REAL, pair_folders
+from tfg.evaluation.pairs import CHANCE, NO_VIDEO, REAL, Corpus, with_method
 from tfg.evaluation.pictures import compare_pictures, fid_pictures
 from tfg.evaluation.run import Evaluation, evaluate
 from tfg.evaluation.table import Column, table
@@ -33,6 +34,14 @@ from tfg.metrics.fid import frechet_distance
 from tfg.metrics.image import psnr, ssim
 
 FRAMES = 30
+
+
+def paired(real: Path, methods: dict[str, Path]) -> Corpus:
+    """A folder of real videos, and one for each method."""
+    corpus = find_corpus(real)
+    for name, folder in methods.items():
+        corpus = with_method(corpus, name, folder)
+    return corpus
 
 
 def colours(pictures: np.ndarray) -> np.ndarray:
@@ -77,7 +86,7 @@ def found(folders: Path, experts: Settings, tmp_path_factory: pytest.TempPathFac
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "inception_features", lambda path, device: colours)
         measure._features.cache_clear()
-        corpus = pair_folders(folders / "real", {name: folders / name for name in ("noisy", "held")})
+        corpus = paired(folders / "real", {name: folders / name for name in ("noisy", "held")})
         result = evaluate(corpus, out, experts, inception=weights)
     measure._features.cache_clear()
     return result, out
@@ -89,21 +98,25 @@ def found(folders: Path, experts: Settings, tmp_path_factory: pytest.TempPathFac
 def test_clips_are_named_by_their_place_and_found_in_every_method(folders: Path, tmp_path: Path) -> None:
     shutil.copy(folders / "noisy" / "sub" / "b.mp4", tmp_path / "b.mp4")  # the stem is enough
     shutil.copy(folders / "noisy" / "a.mp4", tmp_path / "other.mp4")
-    corpus = pair_folders(folders / "real", {"noisy": folders / "noisy", "flat": tmp_path})
+    corpus = paired(folders / "real", {"noisy": folders / "noisy", "flat": tmp_path})
     assert list(corpus.real) == ["a", "sub/b"]
     assert corpus.made["noisy"] == {"a": folders / "noisy/a.mp4", "sub/b": folders / "noisy/sub/b.mp4"}
-    assert corpus.made["flat"] == {"a": None, "sub/b": tmp_path / "b.mp4"}
+    assert corpus.made["flat"] == {"a": NO_VIDEO, "sub/b": tmp_path / "b.mp4"}
     assert corpus.ignored == {"noisy": [], "flat": [str(tmp_path / "other.mp4")]}
 
 
 def test_folders_and_names_that_cannot_be_used_are_refused(folders: Path, tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="no folder"):
-        pair_folders(folders / "real", {"x": folders / "absent"})
+    with pytest.raises(
+        MissingFileError, match=r"no folder with videos, no file .* none of the generators generator-mini,"
+    ):
+        paired(folders / "real", {"x": folders / "absent"})
     with pytest.raises(DataError, match="holds no video"):
-        pair_folders(folders / "real", {"x": tmp_path})
+        paired(folders / "real", {"x": tmp_path})
     for name in ("../x", "", CHANCE):
         with pytest.raises(DataError, match="method name"):
-            pair_folders(folders / "real", {name: folders / "held"})
+            paired(folders / "real", {name: folders / "held"})
+    with pytest.raises(DataError, match="there is a row of this name"):
+        with_method(paired(folders / "real", {"held": folders / "held"}), "held", folders / "noisy")
 
 
 # the chance row's video
@@ -234,11 +247,11 @@ def test_what_is_measured_is_not_measured_again(
 ) -> None:
     shutil.copytree(folders / "held", tmp_path / "held")
     made = {"noisy": folders / "noisy", "held": tmp_path / "held"}
-    again = evaluate(pair_folders(folders / "real", made), out, experts)
+    again = evaluate(paired(folders / "real", made), out, experts)
     assert measured == []
     assert again.cells["held"]["SSIM"] == found[0].cells["held"]["SSIM"]
     shutil.copy(folders / "noisy" / "a.mp4", tmp_path / "held" / "a.mp4")  # another video of the same name
-    changed = evaluate(pair_folders(folders / "real", made), out, experts)
+    changed = evaluate(paired(folders / "real", made), out, experts)
     assert measured == [("held", "a.mp4")]
     assert changed.cells["held"]["SSIM"].mean > again.cells["held"]["SSIM"].mean
 
@@ -253,7 +266,7 @@ def test_other_settings_are_measured_anew(
         "measure",
         lambda self, row, path: done.append(row) or {"numbers": numbers, "warnings": [], "seconds": {}},
     )
-    corpus = pair_folders(folders / "real", {"held": folders / "held"})
+    corpus = paired(folders / "real", {"held": folders / "held"})
     for changes in ({"seed": 1}, {"region": "frame"}):
         evaluate(corpus, out, dataclasses.replace(experts, **changes))  # type: ignore[arg-type]
         assert done == 2 * [REAL, CHANCE, "held"]
@@ -262,7 +275,7 @@ def test_other_settings_are_measured_anew(
 
 def test_a_run_that_is_cut_off_goes_on(folders: Path, experts: Settings, out: Path, measured: list) -> None:
     shutil.rmtree(out / "clips" / "held")
-    corpus = pair_folders(folders / "real", {"held": folders / "held"})
+    corpus = paired(folders / "real", {"held": folders / "held"})
 
     def stop(name: str, rows: object) -> None:
         raise KeyboardInterrupt
@@ -277,7 +290,7 @@ def test_a_run_that_is_cut_off_goes_on(folders: Path, experts: Settings, out: Pa
 def test_a_clip_that_fails_in_one_row_is_in_none(folders: Path, experts: Settings, out: Path, tmp_path: Path) -> None:
     shutil.copytree(folders / "noisy", tmp_path / "broken")
     (tmp_path / "broken" / "a.mp4").write_bytes(b"no video")
-    corpus = pair_folders(folders / "real", {"noisy": tmp_path / "broken", "held": folders / "held"})
+    corpus = paired(folders / "real", {"noisy": tmp_path / "broken", "held": folders / "held"})
     result = evaluate(corpus, out, experts)
     assert all(list(clips) == ["sub/b"] for clips in result.clips.values())
     assert list(result.failed) == ["a"]
@@ -290,12 +303,12 @@ def test_a_clip_that_fails_in_one_row_is_in_none(folders: Path, experts: Setting
 def test_a_real_video_that_fails_is_said_once(folders: Path, experts: Settings, out: Path, tmp_path: Path) -> None:
     shutil.copytree(folders / "real", tmp_path / "real")
     (tmp_path / "real" / "a.mp4").write_bytes(b"no video")
-    result = evaluate(pair_folders(tmp_path / "real", {"held": folders / "held"}), out, experts)
+    result = evaluate(paired(tmp_path / "real", {"held": folders / "held"}), out, experts)
     assert list(result.failed["a"]) == [REAL]
 
 
 def test_a_clip_that_a_method_lacks_is_in_no_row(folders: Path, experts: Settings, out: Path) -> None:
-    corpus = pair_folders(folders / "real", {"noisy": folders / "noisy", "held": folders / "held" / "sub"})
+    corpus = paired(folders / "real", {"noisy": folders / "noisy", "held": folders / "held" / "sub"})
     result = evaluate(corpus, out, experts)
     assert result.failed == {"a": {"held": "no video of this clip"}}
     assert list(result.clips[REAL]) == ["sub/b"]
@@ -306,13 +319,13 @@ def test_no_clip_at_all_is_an_error_with_a_reason(folders: Path, experts: Settin
     small = dataclasses.replace(small, frames=np.ascontiguousarray(small.frames[:, :-16, :-16]))
     (tmp_path / "small").mkdir()
     tfg.write_clip(small, tmp_path / "small" / "a.mp4")
-    corpus = pair_folders(folders / "real", {"small": tmp_path / "small"})
+    corpus = paired(folders / "real", {"small": tmp_path / "small"})
     with pytest.raises(DataError, match=r"no clip has numbers.*'small': .*expected one size"):
         evaluate(corpus, out, experts)
 
 
 def test_fid_without_weights_is_an_empty_column_that_says_why(folders: Path, experts: Settings, out: Path) -> None:
-    corpus = pair_folders(folders / "real", {})
+    corpus = paired(folders / "real", {})
     result = evaluate(corpus, out, experts)
     assert "FID" not in result.cells[REAL]
     assert "tfg weights get inception-fid" in result.not_computed["FID"]
@@ -410,7 +423,7 @@ def test_the_command_prints_and_writes_the_table(folders: Path, experts: Setting
 def test_the_command_refuses_what_it_cannot_do(folders: Path, experts: Settings, tmp_path: Path) -> None:
     base = options(folders, experts, tmp_path)
     for more, message in (
-        (["--method", "held"], "expected NAME=FOLDER"),
+        (["--method", "held"], "expected NAME=FOLDER or NAME=GENERATOR"),
         (["--region", "mouth"], "expected one of face, frame"),
         (["--lse", "best"], "expected one of unbiased, tracks, lrs"),
         (["--method", f"x={tmp_path / 'absent'}"], "no folder"),

@@ -16,11 +16,24 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    references: Annotated[Path, typer.Argument(help="Folder of the real videos (searched with its sub-folders).")],
+    corpus: Annotated[
+        str,
+        typer.Argument(
+            help="The real videos: a folder of them, a folder of `tfg prepare NAME --for generator`, or a name: "
+            "`adthqa` (its four methods come along), `studio` (rendered talkers of this package)."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables; a run that was cut off goes on.")],
     method: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FOLDER of a method's videos, matched by place or stem; again for each method."),
+        typer.Option(
+            help="NAME=FOLDER of a method's videos, matched by place or stem; or NAME=GENERATOR, weights or their name "
+            "in `tfg weights list`, which speaks the real videos anew. Again for each method."
+        ),
+    ] = None,
+    clips: Annotated[int | None, typer.Option(min=1, help="So many clips, evenly spread; by default all.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where `adthqa` lies; by default the folder of this name in $TFG_DATA.")
     ] = None,
     expert: Annotated[
         str, typer.Option(help="AV-HuBERT: a name of `tfg weights list`, or a checkpoint.")
@@ -40,13 +53,14 @@ def evaluate(
     workers: Annotated[int, typer.Option(min=1, help="Processes; as many as cores is fastest.")] = 1,
 ) -> None:
     """Compare methods on the same clips: SSIM, PSNR, FID, LMD, LSE-C, LSE-D, AVS_u, AVS_m, AVS_v, with the real videos
-    and chance as rows. Writes csv, Markdown and LaTeX with provenance.
+    and chance as rows. Writes csv, Markdown and LaTeX with provenance, and the videos that generators drew.
 
     Exit code 1 when a clip was left out because it failed in some row, 2 when nothing could be done.
     """
     from tfg.errors import DataError
+    from tfg.evaluation.corpora import find_corpus
     from tfg.evaluation.measure import Settings
-    from tfg.evaluation.pairs import pair_folders
+    from tfg.evaluation.pairs import thinned, with_method
     from tfg.evaluation.pictures import REGIONS
     from tfg.evaluation.run import evaluate as run
     from tfg.evaluation.table import PROTOCOLS
@@ -55,13 +69,23 @@ def evaluate(
     for name, value, known in (("region", region, tuple(REGIONS)), ("lse", lse, PROTOCOLS)):
         if value not in known:
             raise DataError(f"--{name} is {value!r}; expected one of {', '.join(known)}")
-    corpus = pair_folders(references, _methods(method or []))
+    chosen = find_corpus(corpus, data)
+    for text in method or []:
+        name, equals, what = text.partition("=")
+        if not (name and equals and what):
+            raise DataError(f"--method {text!r}: expected NAME=FOLDER or NAME=GENERATOR")
+        chosen = with_method(chosen, name, what)
+    if clips is not None:
+        chosen = thinned(chosen, clips)
     settings = Settings(expert=expert, syncnet=syncnet, region=region, device=device, seed=seed)  # type: ignore[arg-type]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("evaluate", total=len(corpus.real))
+        draw = {name: bar.add_task(f"draw {name}", total=len(chosen.real)) for name in chosen.generators}
+        measure = bar.add_task("measure", total=len(chosen.real))
         found = run(
-            corpus, out, settings, lse, inception, workers, on_clip=lambda *_: bar.advance(task)  # type: ignore[arg-type]
+            chosen, out, settings, lse, inception, workers,  # type: ignore[arg-type]
+            on_clip=lambda *_: bar.advance(measure),
+            on_video=lambda name, _: bar.advance(draw[name]),
         )  # fmt: skip
     console = Console(highlight=False)
     console.print(screen_table(found))
@@ -83,18 +107,6 @@ def evaluate(
     console.print(f"written: {out / 'table.md'}, table.csv, table.tex, differences.csv, clips.csv, evaluation.json")
     if found.failed:
         raise typer.Exit(1)
-
-
-def _methods(given: list[str]) -> dict[str, str]:
-    from tfg.errors import DataError
-
-    methods: dict[str, str] = {}
-    for text in given:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder) or name in methods:
-            raise DataError(f"--method {text!r}: expected NAME=FOLDER, each name once")
-        methods[name] = folder
-    return methods
 
 
 def screen_table(found: Evaluation) -> Table:

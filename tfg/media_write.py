@@ -26,7 +26,9 @@ _AAC_BITS = 6  # a sample: the most that AAC-LC allows
 _AAC_MOST = 96_000  # a channel: more is not heard
 
 
-def write_clip(clip: VideoSource, path: str | os.PathLike[str], crf: float = 18) -> None:
+def write_clip(
+    clip: VideoSource, path: str | os.PathLike[str], crf: float = 18, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write pictures and sound of a clip (or a stream of :func:`tfg.open_clip`) to an ``.mp4``.
 
     The sound stays in step to the sample (the encoder's delay is declared in the file and taken off by readers). H.264
@@ -34,13 +36,14 @@ def write_clip(clip: VideoSource, path: str | os.PathLike[str], crf: float = 18)
     An existing file is replaced only when the new one is complete; after an error nothing is left behind.
 
     :param crf: x264's quality, 0 (lossless but for the colour subsampling) to 51; 18 is visually lossless.
+    :param metadata: of the container, such as ``title`` and ``comment``.
     :raises MissingFileError: the folder does not exist.
     :raises MediaError: the name does not end in ``.mp4`` or is a folder, ``crf`` is out of range, the audio is not
         640 samples a frame, or the file cannot be written (no permission, disk full).
     """
     check_target(path)
     check_wave(clip.audio, clip.n_frames, clip.source or "clip")
-    with open_film(path, clip.width, clip.height, crf=crf) as film:
+    with open_film(path, clip.width, clip.height, crf=crf, metadata=metadata) as film:
         done = 0
         for block in clip.blocks(_BLOCK):
             for index, rgb in enumerate(block, start=done):

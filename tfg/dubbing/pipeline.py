@@ -138,7 +138,7 @@ def dub(
     wanted = sound_format(audio)
     with clock("encode"), open_film(
         target, video.width, video.height, rate=timeline.rate, tick=timeline.tick, sound_rate=wanted.rate,
-        channels=wanted.channels, crf=crf, metadata=_metadata(name),
+        channels=wanted.channels, crf=crf, metadata=synthetic_metadata(name),
     ) as film:  # fmt: skip
         artist = _Artist(generator, mel, video, plan, clock, device)
         sound = _Sound(audio, wanted, seconds)
@@ -299,7 +299,8 @@ class _Watched:
                 self._progress("track", done, max(done, self._video.n_frames))
 
 
-def _metadata(generator: str) -> dict[str, str]:
+def synthetic_metadata(generator: str) -> dict[str, str]:
+    """What a file's metadata say of a video whose lips this generator drew."""
     import tfg
 
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")

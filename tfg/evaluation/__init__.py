@@ -1,6 +1,7 @@
 """The comparison table: several methods, the real videos and chance, on the same clips, by the same numbers.
 
-:func:`tfg.evaluation.pairs.pair_folders` says which generated video belongs to which real one,
-:func:`tfg.evaluation.run.evaluate` measures every clip of every row (``tfg evaluate`` is both), and what it leaves
-behind is the table as csv, Markdown and LaTeX, the numbers of every clip, and where all of it came from.
+:func:`tfg.evaluation.corpora.find_corpus` finds the real videos, :func:`tfg.evaluation.pairs.with_method` adds a
+method: a folder of its videos, or a generator. :func:`tfg.evaluation.run.evaluate` lets generators draw their videos,
+measures every clip of every row (``tfg evaluate`` is all of this), and what it leaves behind is the table as csv,
+Markdown and LaTeX, the numbers of every clip, and where all of it came from.
 """

@@ -88,30 +88,30 @@ def digest(weights: str) -> str:
 
 
 def measure_clip(
-    name: str, real: Path, made: Mapping[str, Path | None], settings: Settings, out: Path
+    name: str, real: Path, made: Mapping[str, Path | str], settings: Settings, out: Path
 ) -> dict[str, Scores | str]:
     """Every row's numbers of one clip; what is on disk already is not measured again.
 
     :param name: of the clip.
     :param real: the real video.
-    :param made: method -> its video of this clip, None where there is none.
+    :param made: method -> its video of this clip, or why there is none.
     :param out: the evaluation's folder.
     :returns: row -> ``{"numbers": ..., "warnings": ..., "seconds": ...}``, or the reason why there are none.
     :raises WeightsError, CheckpointError: a network cannot be loaded.
     """
-    missing: dict[str, Scores | str] = {row: "no video of this clip" for row, path in made.items() if path is None}
+    missing: dict[str, Scores | str] = {row: path for row, path in made.items() if isinstance(path, str)}
     if missing:  # the clip will be in no row
         return missing
     hubert, sync = (loaded(expert, settings.device) for expert in (settings.expert, settings.syncnet))
     if settings.inception:
         _features(settings.inception, settings.device)  # wrong weights are no fault of the first clip
     experts = [hubert.protocol, sync.protocol, settings.region, settings.seed]
-    files = {REAL: real, CHANCE: real, **{row: path for row, path in made.items() if path is not None}}
+    files = {REAL: real, CHANCE: real, **{row: Path(path) for row, path in made.items()}}
     found: dict[str, Scores | str] = {}
     work = _Clip(name, real, settings)
     for row, path in files.items():
         kept = Kept.at(out, row, name)
-        key = json.loads(json.dumps([row, _identity(real), _identity(path), *experts]))
+        key = json.loads(json.dumps([row, file_identity(real), file_identity(path), *experts]))
         try:
             numbers = kept.read(key)
             if numbers is None:
@@ -188,7 +188,7 @@ def _features(weights: str, device: str) -> Features:
     return inception_features(weights, device)
 
 
-def _identity(path: Path) -> list[Any]:
+def file_identity(path: Path) -> list[Any]:
     """Changes when the file does."""
     found = path.stat()
     return [path.name, found.st_size, found.st_mtime_ns]

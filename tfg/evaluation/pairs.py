@@ -1,55 +1,106 @@
-"""Which generated video belongs to which real one."""
+"""Real videos, and which video each method made of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from tfg.errors import DataError, MissingFileError
+from tfg.experts.expert import find_weights
+from tfg.experts.registry import list_weights
 from tfg.metrics.corpus import find_videos, match_references
 
 REAL, CHANCE = "real video", "chance"  # the two rows that every table has
+NO_VIDEO = "no video of this clip"
 
 
-class Corpus(NamedTuple):
-    """Real videos, and those that methods made of them."""
+@dataclass(frozen=True)
+class Corpus:
+    """Real videos, and those that methods made of them.
 
-    name: str  #: for the table's title
-    real: dict[str, Path]  #: clip -> real video
-    made: dict[str, dict[str, Path | None]]  #: method -> clip -> its video, None where there is none
-    ignored: dict[str, list[str]]  #: method -> files that no real video asked for
-
-
-def pair_folders(references: str | Path, methods: Mapping[str, str | Path]) -> Corpus:
-    """Pair a folder of real videos with one folder of generated videos per method.
-
-    A clip is named by its place below ``references``, without suffix. A method's video of it is the file at the same
-    place below the method's folder, or else the only one of its stem.
-
-    :param references: searched with its sub-folders.
-    :param methods: name -> folder.
-    :raises MissingFileError: a folder does not exist.
-    :raises DataError: a folder without videos, two candidates for one clip, or a method's name that cannot be used.
+    :ivar name: as it is called on the command line, without its place.
+    :ivar root: folder of the real videos.
+    :ivar real: clip -> real video.
+    :ivar face_clips: the real videos are face clips (:mod:`tfg.datasets.face_clips`): their tracks lie beside them.
+    :ivar made: method -> clip -> its video, or why there is none; in the order of the table's rows.
+    :ivar ignored: method -> files that no real video asked for.
+    :ivar generators: method -> weights, where its videos are yet to be drawn (:mod:`tfg.evaluation.draw`).
+    :ivar arguments: of ``tfg evaluate`` that give this corpus again, without the places of folders.
     """
-    references = Path(references)
-    for folder in (references, *map(Path, methods.values())):
-        if not folder.is_dir():
-            raise MissingFileError(f"{folder} is no folder; expected one with videos")
-    real = {path.relative_to(references).with_suffix("").as_posix(): path for path in find_videos(references)}
-    if len(real) < len(find_videos(references)):
-        raise DataError(f"{references} holds files that differ in their suffix only; expected one video per clip")
-    made: dict[str, dict[str, Path | None]] = {}
-    ignored = {}
-    for method, place in methods.items():
-        if not re.fullmatch(r"\w[\w .+-]*", method) or method in (REAL, CHANCE):
-            raise DataError(
-                f"method name {method!r}: expected letters, digits, spaces and any of . + - _, and neither "
-                f"{REAL!r} nor {CHANCE!r}"
-            )
-        found = match_references(list(real.values()), references, Path(place))
-        made[method] = {name: found[path] for name, path in real.items()}
+
+    name: str
+    root: Path
+    real: dict[str, Path]
+    face_clips: bool = False
+    made: dict[str, dict[str, Path | str]] = field(default_factory=dict)
+    ignored: dict[str, list[str]] = field(default_factory=dict)
+    generators: dict[str, Path] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+
+def with_method(corpus: Corpus, method: str, what: str | Path) -> Corpus:
+    """The corpus with one more method.
+
+    :param method: a name for the row.
+    :param what: a folder with the method's videos, or a generator: its weights, or their name in ``tfg weights list``.
+        Of a folder, a clip's video is the file at the place of the real one, or else the only one of its stem.
+    :raises DataError: a name that cannot be used or is taken; a folder without videos or with two candidates for one
+        clip; ``what`` is a folder here and a generator's name as well.
+    :raises MissingFileError: ``what`` is neither; the generators that have a name are listed.
+    :raises WeightsError: weights that are known by name but not here.
+    """
+    if not re.fullmatch(r"\w[\w .+-]*", method) or method in (REAL, CHANCE):
+        raise DataError(
+            f"method name {method!r}: expected letters, digits, spaces and any of . + - _, and neither {REAL!r} nor "
+            f"{CHANCE!r}"
+        )
+    if method in corpus.made:
+        raise DataError(f"method name {method!r}: there is a row of this name; expected each name once")
+    weights = _generator(str(what))
+    if weights is None:
+        found = match_references(list(corpus.real.values()), corpus.root, Path(what))
+        made: dict[str, Path | str] = {name: found[path] or NO_VIDEO for name, path in corpus.real.items()}
         used = set(found.values())
-        ignored[method] = [str(path) for path in find_videos(Path(place)) if path not in used]
-    return Corpus(references.name, real, made, ignored)
+        ignored = [str(path) for path in find_videos(Path(what)) if path not in used]
+        given = "FOLDER"
+    else:
+        made, ignored, given = dict.fromkeys(corpus.real, "not drawn yet"), [], Path(what).name
+    argument = f"--method {method!r}={given}" if " " in method else f"--method {method}={given}"
+    return replace(
+        corpus,
+        made=corpus.made | {method: made},
+        ignored=corpus.ignored | {method: ignored},
+        generators=corpus.generators | ({} if weights is None else {method: weights}),
+        arguments=(*corpus.arguments, argument),
+    )
+
+
+def thinned(corpus: Corpus, clips: int) -> Corpus:
+    """At most so many clips, evenly spread over the names in order."""
+    names = list(corpus.real)
+    if clips >= len(names):
+        return corpus
+    chosen = [names[i * len(names) // clips] for i in range(clips)]
+    return replace(
+        corpus,
+        real={name: corpus.real[name] for name in chosen},
+        made={method: {name: videos[name] for name in chosen} for method, videos in corpus.made.items()},
+        arguments=(*corpus.arguments, f"--clips {clips}"),
+    )
+
+
+def _generator(what: str) -> Path | None:
+    """The weights, or None for a folder of videos."""
+    named = [entry.name for entry in list_weights() if entry.kind in ("generator", "wav2lip")]
+    path = Path(what)
+    if what in named and path.exists():
+        raise DataError(f"{what!r} is a generator's name and a file or folder here; write ./{what} for what is here")
+    if what in named or path.is_file():
+        return find_weights(what)[0]
+    if not path.is_dir():
+        raise MissingFileError(
+            f"{what} is no folder with videos, no file with a generator's weights, and none of the generators "
+            f"{', '.join(named)}"
+        )
+    return None

@@ -11,11 +11,13 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from tfg.errors import DataError, WeightsError
+from tfg.evaluation import draw
 from tfg.evaluation.measure import Kept, Settings, digest, measure_clip
 from tfg.evaluation.pairs import CHANCE, REAL, Corpus
 from tfg.evaluation.pictures import PROTOCOLS, REGIONS
 from tfg.evaluation.table import LEVEL, RESAMPLES, Cell, Column, Difference, Protocol, columns, complete_clips, table
 from tfg.evaluation.write import write_all
+from tfg.experts.checkpoints import file_sha256
 from tfg.experts.registry import get_weights
 from tfg.metrics import report
 from tfg.metrics.corpus import loaded
@@ -29,6 +31,7 @@ class Evaluation:
     """What :func:`evaluate` found.
 
     :ivar corpus: name of the data.
+    :ivar arguments: of ``tfg evaluate``, see :class:`tfg.evaluation.pairs.Corpus`.
     :ivar columns: of the table, in order; some may have no cell.
     :ivar cells: row -> column's title -> cell; rows are the real video, the methods as they were given, chance.
     :ivar differences: of every two methods in every column, over the same clips.
@@ -37,11 +40,12 @@ class Evaluation:
     :ivar ignored: method -> files that no real video asked for.
     :ivar not_computed: column's title -> reason, for a column that is empty.
     :ivar protocol: what each number means, in plain sentences.
-    :ivar weights: network -> SHA-256.
+    :ivar weights: expert, or method that a generator drew -> SHA-256.
     :ivar settings: experts, region, seed.
     """
 
     corpus: str
+    arguments: tuple[str, ...]
     columns: list[Column]
     cells: dict[str, dict[str, Cell]]
     differences: list[Difference]
@@ -62,13 +66,15 @@ def evaluate(
     inception: str | Path = INCEPTION,
     workers: int = 1,
     on_clip: Callable[[str, Mapping[str, Scores | str]], None] = lambda name, rows: None,
+    on_video: Callable[[str, str], None] = lambda method, name: None,
 ) -> Evaluation:
     """Compare methods on a corpus, with the real videos and chance as rows, and write what was found.
 
-    A clip that fails in one row is left out of every row, and listed. The numbers of each clip are kept in
-    ``out/clips``; called again with the same videos and settings, they are not measured again.
+    First the generators among the methods draw their videos (:mod:`tfg.evaluation.draw`). A clip that fails in one row
+    is left out of every row, and listed. Videos are kept in ``out/made``, the numbers of each clip in ``out/clips``;
+    called again with the same videos and settings, nothing is drawn or measured again.
 
-    :param corpus: from :func:`tfg.evaluation.pairs.pair_folders`, or made of a reader's paths.
+    :param corpus: from :func:`tfg.evaluation.corpora.find_corpus` and :func:`tfg.evaluation.pairs.with_method`.
     :param out: folder; gets ``table.csv``, ``table.md``, ``table.tex``, ``differences.csv``, ``clips.csv`` and
         ``evaluation.json`` (everything, with provenance).
     :param settings: ``inception`` in it is ignored, see the next but one.
@@ -77,13 +83,15 @@ def evaluate(
     :param inception: name or path of the weights for FID. Where the named weights are not here, the column stays empty
         and says so; a path must be right.
     :param workers: processes, each of which takes whole clips.
-    :param on_clip: called after each clip, for a progress bar.
+    :param on_clip: called after each clip that was measured, for a progress bar.
+    :param on_video: called with method and clip after each video that a generator drew.
     :raises DataError: no clip has numbers in every row.
     :raises WeightsError, CheckpointError: a network cannot be loaded.
     """
     out = Path(out)
     settings, without_fid = _with_inception(settings, inception)
     experts = [loaded(name, settings.device).protocol for name in (settings.expert, settings.syncnet)]
+    corpus = draw.draw_videos(corpus, out, settings.device, workers, on_video)
     jobs = (
         delayed(measure_clip)(name, real, {method: made[name] for method, made in corpus.made.items()}, settings, out)
         for name, real in corpus.real.items()
@@ -112,10 +120,11 @@ def evaluate(
         if column.title not in cells[REAL] and column.title not in not_computed:
             not_computed[column.title] = _why_empty(column, lse)
     weights = {str(p["name"]): str(p.get("sha256", "")) for p in experts}
+    weights |= {method: file_sha256(path) for method, path in corpus.generators.items()}
     weights |= {INCEPTION: digest(settings.inception)} if settings.inception else {}
     evaluation = Evaluation(
-        corpus.name, wanted, cells, differences, clips, failed, corpus.ignored, not_computed,
-        _protocol(settings, lse), weights, settings,
+        corpus.name, corpus.arguments, wanted, cells, differences, clips, failed, corpus.ignored, not_computed,
+        _protocol(settings, lse) | dict.fromkeys(corpus.generators, draw.PROTOCOL), weights, settings,
     )  # fmt: skip
     write_all(evaluation, out)
     return evaluation

@@ -27,7 +27,7 @@ def write_all(found: Evaluation, out: Path) -> None:
     """Write ``table.csv``, ``.md``, ``.tex``, ``differences.csv``, ``clips.csv`` and ``evaluation.json``."""
     made = results.write(
         out / "evaluation.json",
-        _finite(_figures(found)),
+        figures(found),
         command=command(found),
         data_used={found.corpus: len(next(iter(found.clips.values())))},
         seed=found.settings.seed,
@@ -48,13 +48,10 @@ def write_all(found: Evaluation, out: Path) -> None:
 
 def command(found: Evaluation) -> str:
     """The command line, without the places of the folders."""
-    methods = " ".join(
-        f"--method {name!r}=FOLDER" if " " in name else f"--method {name}=FOLDER" for name in _methods(found)
-    )
     settings = found.settings
-    parts = [f"tfg evaluate {found.corpus}", methods, f"--expert {Path(settings.expert).name}"]
+    parts = ["tfg evaluate", *found.arguments, f"--expert {Path(settings.expert).name}"]
     parts += [f"--syncnet {Path(settings.syncnet).name}", f"--region {settings.region}", f"--seed {settings.seed}"]
-    return " ".join(part for part in parts if part)
+    return " ".join(parts)
 
 
 def _methods(found: Evaluation) -> list[str]:
@@ -182,8 +179,9 @@ def _escape(text: str) -> str:
     return text.replace("_", r"\_")
 
 
-def _figures(found: Evaluation) -> dict[str, Any]:
-    return {
+def figures(found: Evaluation) -> dict[str, Any]:
+    """The whole table as json holds it: :func:`tfg.results.write` takes it."""
+    plain = {
         "corpus": found.corpus,
         "rows": {row: {title: cell._asdict() for title, cell in cells.items()} for row, cells in found.cells.items()},
         "differences": [difference._asdict() for difference in found.differences],
@@ -193,6 +191,7 @@ def _figures(found: Evaluation) -> dict[str, Any]:
         "not_computed": found.not_computed,
         "protocol": found.protocol,
     }
+    return dict(_finite(plain))
 
 
 def _finite(value: Any) -> Any:
