@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from dataclasses import fields, is_dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from tfg.datasets import face_clips
 from tfg.datasets.face_clips import FaceClip
 from tfg.errors import DataError, TrainingError
 from tfg.generator import Generator
-from tfg.generator_inputs import IDENTITY_GAP, ClipInputs
+from tfg.generator_inputs import IDENTITY_GAP
 from tfg.training import example_files, generator_recipe
 from tfg.training.example_files import path_of, prepare_examples, read_example, write_example
 from tfg.training.examples import Example, Examples, draw_batch, draw_starts, long_enough, prepare_example
 from tfg.training.generator_recipe import SyncTerm, sync_loss
+from tfg.training.variation import NONE, Variation
 
 K = 5
+VARIED = Variation(mirror=True, shift=0.06, scale=0.1, stretch=0.1, gamma=0.5, tint=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +44,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def numbered(frames: int) -> Example:
     """An example whose every face is its own number."""
-    faces = np.repeat(np.arange(frames, dtype=np.uint8), 32 * 32 * 3).reshape(frames, 32, 32, 3)
-    return Example(ClipInputs(faces, np.zeros((80, 4 * frames), np.float32)), None)
+    return Example(tiny_training.numbered_faces(frames, np.zeros((80, 4 * frames), np.float32)), None)
 
 
 def shown(faces: torch.Tensor) -> np.ndarray:
@@ -102,30 +104,30 @@ def test_a_short_clip_says_what_to_change() -> None:
 
 
 def test_clips_are_prepared_once_and_the_oldest_are_forgotten() -> None:
-    read: list[str] = []
+    read: list[int] = []
 
-    def reading(clip: FaceClip) -> Example:
-        read.append(clip.name)
+    def reading(number: int) -> Example:
+        read.append(number)
         return numbered(30)
 
     clips = [FaceClip(Path("."), str(i)) for i in range(4)]
-    examples = Examples(clips, Generator(tiny_training.GENERATOR), None, keep=2, workers=1, read=reading)
+    examples = Examples(clips, Generator(tiny_training.GENERATOR), None, NONE, keep=2, workers=1, read=reading)
     assert len(examples) == 4
     first = examples.take([0, 1])
     assert examples.take([1, 0]) == first[::-1]
     examples.ask([2])
     examples.take([0, 2])
-    assert sorted(read) == ["0", "1", "2"]
+    assert sorted(read) == [0, 1, 2]
     examples.take([1])
-    assert sorted(read) == ["0", "1", "1", "2"], "1 was the least recently used"
+    assert sorted(read) == [0, 1, 1, 2], "1 was the least recently used"
 
 
 def test_the_next_clips_are_prepared_without_waiting() -> None:
-    def reading(clip: FaceClip) -> Example:
+    def reading(number: int) -> Example:
         time.sleep(0.5)
         return numbered(30)
 
-    examples = Examples([FaceClip(Path("."), "a")], Generator(tiny_training.GENERATOR), None, 1, 1, reading)
+    examples = Examples([FaceClip(Path("."), "a")], Generator(tiny_training.GENERATOR), None, NONE, 1, 1, reading)
     began = time.perf_counter()
     examples.ask([0])
     assert time.perf_counter() - began < 0.4
@@ -134,9 +136,18 @@ def test_the_next_clips_are_prepared_without_waiting() -> None:
 def test_what_is_wrong_with_a_clip_names_its_file(data: Path, tmp_path: Path) -> None:
     tiny_training.write_clip(tmp_path, "a", frames=30)
     (tmp_path / "a.npz").write_bytes(b"no zip")
-    examples = Examples([FaceClip(tmp_path, "a")], Generator(tiny_training.GENERATOR), None, 1, 1)
+    examples = Examples([FaceClip(tmp_path, "a")], Generator(tiny_training.GENERATOR), None, NONE, 1, 1)
     with pytest.raises(DataError, match=r"a\.npz"):
         examples.take([0])
+
+
+def test_a_clip_that_is_listed_twice_is_varied_twice_and_always_alike(data: Path) -> None:
+    clip = face_clips.load(data / "train")[0]
+    twice, again = (
+        Examples([clip, clip], Generator(tiny_training.GENERATOR), None, VARIED, 2, 1).take([0, 1]) for _ in range(2)
+    )
+    assert not same(twice[0], twice[1])
+    assert same(twice, again)
 
 
 # ---- on disk --------------------------------------------------------------------------------------------------------
@@ -146,6 +157,8 @@ def same(a: Any, b: Any) -> bool:
     """Equal in every tensor, array and number, bit for bit."""
     if is_dataclass(a):
         return type(a) is type(b) and all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    if isinstance(a, list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, torch.Tensor):
         return a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, np.ndarray):
@@ -159,7 +172,7 @@ def test_an_example_from_disk_is_the_one_that_was_prepared(expert: str | None, d
     if expert:
         context = "clip" if "hubert" in expert else "window"
         loss = sync_loss(SyncTerm(str(data / f"{expert}.safetensors"), "avs_u", context, 0, 1), "cpu")
-    made = prepare_example(face_clips.load(data / "train")[0], Generator(tiny_training.GENERATOR), loss)
+    made = prepare_example(face_clips.load(data / "train")[0], Generator(tiny_training.GENERATOR), loss, VARIED, 3)
     assert (made.target is None) == (expert is None)
     write_example(made, tmp_path / "a.pt")
     assert same(read_example(tmp_path / "a.pt", "cpu"), made)
@@ -167,7 +180,7 @@ def test_an_example_from_disk_is_the_one_that_was_prepared(expert: str | None, d
 
 
 def test_clips_of_the_same_name_in_two_folders_have_two_files(tmp_path: Path) -> None:
-    assert path_of(tmp_path, FaceClip(Path("x/s1"), "a")) != path_of(tmp_path, FaceClip(Path("x/s2"), "a"))
+    assert path_of(tmp_path, FaceClip(Path("x/s1"), "a"), 0) != path_of(tmp_path, FaceClip(Path("x/s2"), "a"), 0)
 
 
 def test_kinds_of_examples_lie_apart(data: Path, tmp_path: Path) -> None:
@@ -178,11 +191,13 @@ def test_kinds_of_examples_lie_apart(data: Path, tmp_path: Path) -> None:
         sync_loss(SyncTerm(hubert, "avs_v", "clip", 0, 1), "cpu"),
         sync_loss(SyncTerm(syncnet, "avs_u", "window", 0, 1), "cpu"),
     ]
-    folders = {example_files.example_folder(tmp_path, size, loss) for size in (32, 96) for loss in losses}
-    assert len(folders) == 8
+    kinds = product((32, 96), losses, (NONE, VARIED))
+    assert len({example_files.example_folder(tmp_path, *kind) for kind in kinds}) == 16
     window = sync_loss(SyncTerm(hubert, "avs_u", "window", 0, 1), "cpu")
-    shared = example_files.example_folder(tmp_path, 32, losses[1])
-    assert example_files.example_folder(tmp_path, 32, window) == shared, "the context changes nothing that is prepared"
+    shared = example_files.example_folder(tmp_path, 32, losses[1], NONE)
+    assert example_files.example_folder(tmp_path, 32, window, NONE) == shared, (
+        "the context changes nothing that is prepared"
+    )
 
 
 def test_a_full_disk_leaves_no_half_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +236,7 @@ def test_prepared_examples_are_kept_and_only_missing_ones_are_made(data: Path, t
     recipe = tiny_training.make_recipe(data)
     clips = face_clips.load(data / "val")
     folder = prepare_examples(recipe, clips, tmp_path, workers=1)
-    paths = [path_of(folder, clip) for clip in clips]
+    paths = [path_of(folder, clip, number) for number, clip in enumerate(clips)]
     paths[0].unlink()
     paths[1].write_bytes(b"kept as it is")
     assert prepare_examples(recipe, clips, tmp_path, workers=1) == folder

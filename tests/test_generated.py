@@ -13,7 +13,7 @@ import torch
 from tfg.errors import FeatureError, MediaError
 from tfg.generated import draw_faces, generated_clip, put_back
 from tfg.generator import Generator
-from tfg.generator_inputs import ClipInputs, GeneratorInputs, steady_identity_frames
+from tfg.generator_inputs import GeneratorInputs, steady_identity_frames
 
 
 @pytest.fixture(autouse=True)
@@ -37,11 +37,10 @@ class Echo:
 
 def test_each_frame_gets_its_own_sound_and_its_reference() -> None:
     frames = 40  # more than are drawn at a time
-    faces = np.repeat(np.arange(frames, dtype=np.uint8), 32 * 32 * 3).reshape(frames, 32, 32, 3)
     mel = np.repeat(np.linspace(-4, 4, 128, dtype=np.float32)[None], 80, 0)
     identity = steady_identity_frames(np.abs(np.arange(frames) - 5.0))
-    drawn = draw_faces(Echo(), ClipInputs(faces, mel), identity)
-    assert drawn.shape == faces.shape
+    drawn = draw_faces(Echo(), tiny_training.numbered_faces(frames, mel), identity)
+    assert drawn.shape == (frames, 32, 32, 3)
     assert drawn[:, 0, 0, 0].tolist() == identity.tolist()
     assert (np.diff(drawn[3:-3, 0, 0, 1].astype(int)) >= 1).all(), "the sound grows louder from frame to frame"
 

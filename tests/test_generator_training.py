@@ -443,11 +443,12 @@ def test_what_was_shown_after_the_last_checkpoint_is_hidden_when_a_run_goes_on(t
 
 def test_held_out_clips_are_drawn_from_end_to_end(data: Path) -> None:
     from tfg.training.examples import prepare_example
+    from tfg.training.variation import NONE
 
     recipe = tiny_training.make_recipe(data)
     losses, network = GeneratorLosses(recipe, "cpu"), recipe.networks()[0]
     clips = face_clips.load(data / "val")
-    examples = [prepare_example(clip, network, losses.sync) for clip in clips]
+    examples = [prepare_example(clip, network, losses.sync, NONE, 0) for clip in clips]
     found, film = generator.show(network, losses, examples)
     assert film.shape == (clips[0].frames, 64, 32, 3)
     np.testing.assert_array_equal(film[:, :32], examples[0].inputs.faces)

@@ -18,12 +18,16 @@ from typing import Any
 import numpy as np
 import tiny_experts as tiny
 import torch
+from numpy.typing import NDArray
 
 from tfg.datasets import face_clips
 from tfg.discriminator import DiscriminatorConfig
 from tfg.generator import GeneratorConfig
+from tfg.generator_inputs import ClipInputs
+from tfg.identity import wide_size
 from tfg.training import generator_recipe
 from tfg.training.generator_recipe import GeneratorRecipe, LossWeights, SyncTerm
+from tfg.training.variation import Variation
 
 GENERATOR = GeneratorConfig(
     image_size=32, widths=(16, 16, 16), encoder_blocks=(0, 0, 0), decoder_blocks=(0, 0, 1), identity_scales=2,
@@ -60,15 +64,23 @@ def make_recipe(data: Path, **changes: Any) -> GeneratorRecipe:
         size="tiny", train="train", clips=0, validate="val", steps=4, batch_size=4, accumulate=1, windows=2,
         window_frames=5, learning_rate=1e-3, discriminator_learning_rate=1e-3, clip_norm=1.0, adversarial_start=1,
         perceptual=hubert, weights=LossWeights(1.0, 0.1, 0.1, 0.1), sync=SyncTerm(hubert, "avs_u", "clip", 0, 2),
-        precision="32-true", seed=0, init="",
+        precision="32-true", seed=0, init="", variation=Variation(True, 0.05, 0.1, 0.1, 0.5, 0.1),
     )  # fmt: skip
     return replace(recipe, **changes)
+
+
+def numbered_faces(frames: int, mel: NDArray[np.float32]) -> ClipInputs:
+    """32 x 32 faces of a head that stands still; every one, and what is around it, is its own number."""
+    side = wide_size(32)
+    wide = np.repeat(np.arange(frames, dtype=np.uint8), side * side * 3).reshape(frames, side, side, 3)
+    points = np.repeat(np.random.default_rng(0).uniform(4, 28, (1, 68, 2)), frames, axis=0)
+    return ClipInputs(wide, points, mel, first=0, size=32)
 
 
 def as_toml(recipe: GeneratorRecipe) -> str:
     """The recipe as the file that is read into it."""
     found = asdict(recipe)
-    tables = {key: found.pop(key) for key in ("weights", "sync")}
+    tables = {key: found.pop(key) for key in ("weights", "sync", "variation")}
     lines = [f"{key} = {json.dumps(value)}" for key, value in found.items()]
     for name, table in tables.items():
         lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]

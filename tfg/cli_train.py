@@ -58,7 +58,7 @@ def train_generator(
     device: Device = "cpu",
     devices: Annotated[int, typer.Option(help="Processes (GPUs) on this machine; each sees its share.", min=1)] = 1,
     nodes: Annotated[int, typer.Option(help="Machines, under torchrun.", min=1)] = 1,
-    keep: Annotated[int, typer.Option(help="Prepared clips in memory: 7 MB each for 3 seconds.", min=1)] = 1000,
+    keep: Annotated[int, typer.Option(help="Prepared clips in memory: 10 MB each for 3 seconds.", min=1)] = 1000,
     workers: Annotated[int, typer.Option(help="Threads that prepare clips.", min=1)] = 4,
     save_every: Annotated[int, typer.Option(help="Steps between checkpoints, held-out figures and films.")] = 250,
 ) -> None:
@@ -84,6 +84,7 @@ def train_ablation(
     cache: Annotated[
         Path | None, typer.Option(help="Where prepared clips are kept for all runs; by default in OUT.")
     ] = None,
+    held_out: Annotated[int, typer.Option(help="Clips to measure on, evenly spread; 0: all.", min=0)] = 0,
 ) -> None:
     """Train the generator without, or with another, part of its loss, and measure each on held-out clips."""
     from tfg.training import ablation
@@ -93,7 +94,7 @@ def train_ablation(
     base = read_recipe(recipe, GeneratorRecipe)
     conditions, cache = only or list(ablation.CONDITIONS), cache or out / "examples"
     ablation.prepare(base, data, cache, conditions, workers)
-    found = ablation.run(base, data, out, conditions, range(seeds), device, workers, cache)
+    found = ablation.run(base, data, out, conditions, range(seeds), device, workers, cache, held_out)
     for condition, runs in found.items():
         shown = "  ".join(f"AVS_u {row['avs_u']:.3f} LSE-C {row['lse_c']:.3f}" for row in runs.values())
         typer.echo(f"{condition:26} {shown}")

@@ -4,7 +4,8 @@
 input                             shape                what it is
 ================================  ===================  ==============================================================
 ``audio``                         ``(N, 1, 80, 16)``   0.2 s of :func:`tfg.audio.log_mel` (:func:`mel_windows`)
-``identity_reference``            ``(N, 3, S, S)``     the face at another moment: who speaks, and how teeth look
+``identity_reference``            ``(N, 3, S, S)``     the face at another moment: who speaks, and how teeth look;
+                                                       moved to where the head is now (:mod:`tfg.identity`)
 ``pose_reference``                ``(N, 3, S, S)``     the face to be changed; its lower half is hidden
                                                        (:func:`mask_lower_half`): where the head is, and the light
 ================================  ===================  ==============================================================
@@ -34,6 +35,8 @@ from tfg.crops import face_crops
 from tfg.errors import FeatureError
 from tfg.experts.lip_expert import BANDS, COLUMNS
 from tfg.faces import FaceTrack
+from tfg.identity import margin_of, moved, points_in_square, reference_moves, wide_boxes, wide_size
+from tfg.warps import Float64
 
 SILENCE = -4.0  # the floor of log_mel
 IDENTITY_GAP = 10  # frames (0.4 s, about two syllables) to either side of a target that are never its reference
@@ -205,26 +208,46 @@ def _too_short(n_frames: int, needed: str) -> FeatureError:
 class ClipInputs:
     """A clip as a generator reads it. Frames are counted from the start of the face track.
 
-    ``faces``: ``uint8 (T, S, S, 3)`` RGB. ``mel``: ``float32 (80, M)`` of the whole clip's sound, so that windows at
-    the track's ends hear what is beyond. ``first``: the clip's frame with which the track begins.
+    ``wide``: ``uint8 (T, W, W, 3)`` RGB, the squares with a margin (:func:`tfg.identity.wide_size`). ``points``:
+    ``float64 (T, 68, 2)``, the landmarks in pixels of the square. ``mel``: ``float32 (80, M)`` of the whole clip's
+    sound, so that windows at the track's ends hear what is beyond. ``first``: the clip's frame with which the track
+    begins. ``size``: side ``S`` of the square.
     """
 
-    faces: Frames
+    wide: Frames
+    points: Float64
     mel: Float
-    first: int = 0
+    first: int
+    size: int
 
     @classmethod
-    def of(cls, video: VideoSource, track: FaceTrack, generator: FaceGenerator) -> ClipInputs:
+    def of(
+        cls, video: VideoSource, track: FaceTrack, generator: FaceGenerator, boxes: Float64 | None = None
+    ) -> ClipInputs:
         """Crop the faces as this generator wants them and analyse the sound.
 
+        :param boxes: ``(T, 4)``, by default the generator's own for this track.
         :raises CropError: the track is not from this video.
         :raises FeatureError: a clip of less than 25 ms.
         """
-        faces = face_crops(video, track, generator.boxes(track), generator.image_size)
-        return cls(faces, log_mel(video.audio), track.start)
+        size, boxes = generator.image_size, generator.boxes(track) if boxes is None else boxes
+        wide = face_crops(video, track, wide_boxes(boxes, size), wide_size(size))
+        return cls(wide, points_in_square(track, boxes, size), log_mel(video.audio), track.start, size)
 
     def __len__(self) -> int:
-        return len(self.faces)
+        return len(self.wide)
+
+    @property
+    def faces(self) -> Frames:
+        """The squares, ``uint8 (T, S, S, 3)`` RGB."""
+        inner = slice(margin_of(self.size), margin_of(self.size) + self.size)
+        return self.wide[:, inner, inner]
+
+    def identity(self, frames: Integers, identity_frames: Integers) -> Frames:
+        """Identity references for ``frames``, ``uint8 (N, S, S, 3)``: the faces of ``identity_frames``, each with its
+        head where it is in the frame to be drawn (:mod:`tfg.identity`)."""
+        moves = reference_moves(self.points[identity_frames], self.points[frames], self.size)
+        return np.stack([moved(self.wide[i], move, self.size) for i, move in zip(identity_frames, moves, strict=True)])
 
     def inputs(
         self, frames: Integers, identity_frames: Integers, audio_start: int, device: torch.device | str = "cpu"
@@ -236,6 +259,6 @@ class ClipInputs:
         """
         return GeneratorInputs(
             mel_windows(self.mel, np.asarray(frames) + self.first, audio_start).to(device),
-            faces_to_tensor(self.faces[identity_frames], device),
+            faces_to_tensor(self.identity(frames, identity_frames), device),
             faces_to_tensor(self.faces[frames], device),
         )

@@ -61,14 +61,21 @@ class FaceClip:
 
         :raises DataError: a file is missing or damaged, or the two do not belong together.
         """
-        clip = read_clip(self.path)
-        landmarks, observed = self._landmarks()
-        if len(landmarks) != clip.n_frames:
+        clip, track = read_clip(self.path), self.track()
+        if len(track) != clip.n_frames:
             raise DataError(
-                f"{self.path}: {clip.n_frames} frames, but landmarks of {len(landmarks)}; delete both files of this "
+                f"{self.path}: {clip.n_frames} frames, but landmarks of {len(track)}; delete both files of this "
                 "clip and prepare it again"
             )
-        return clip, FaceTrack(0, len(landmarks), landmarks, observed)
+        return clip, track
+
+    def track(self) -> FaceTrack:
+        """The track alone, without decoding the video.
+
+        :raises DataError: the landmarks are missing or damaged.
+        """
+        landmarks, observed = self._landmarks()
+        return FaceTrack(0, len(landmarks), landmarks, observed)
 
     def _landmarks(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         path = self.path.with_suffix(".npz")

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
 from tfg.clip import Frames
-from tfg.crops import STABLE_POINTS, box_transforms
+from tfg.crops import box_transforms
 from tfg.errors import FaceError, FeatureError, NoFaceError
 from tfg.faces import FaceTrack
 from tfg.generator_inputs import FaceGenerator, steady_identity_frames
-from tfg.warps import Float64, compose, warp
+from tfg.identity import moved, points_in_square, reference_moves, wide_boxes, wide_size
+from tfg.warps import Float64, warp
 
 OUTLINE = [*range(17), *range(48, 60)]  # of the 68 points: the jaw from ear to ear, the outer lips
-HEAD = [*range(5), *range(12, 17), *range(27, 36), *STABLE_POINTS[1:]]  # what tells its pose, and not what is said
-MARGIN, FINER = 0.25, 2  # references are kept with so much of the square around it, so many times finer than drawn
+FINER = 2  # references are kept so many times finer than drawn: they are read between pixels
 BRIDGED = 0.2  # s for which a face that is not seen is still drawn where it should be
 _GAP = 0.4  # s between a frame and its identity reference, as in training
 _SHORTEST = 5  # frames of a further track: shorter ones are mostly no faces
@@ -33,7 +32,7 @@ class FacePlan:
         is ``image_size`` wide.
     :ivar reference: ``int64 (N,)``, the frame that serves as identity reference.
     :ivar reference_moves: ``float64 (N, 2, 3)``, brings the head of the reference to where it is in the frame: pixels
-        of the reference's :func:`wide_boxes` -> pixels of the frame's square.
+        of the reference's wide square -> pixels of the frame's square (:func:`tfg.identity.reference_moves`).
     :ivar size: of the generator's faces.
     :ivar notes: what a user should know.
     """
@@ -48,11 +47,11 @@ class FacePlan:
 
     def kept(self, frame: Frames, number: int) -> Frames:
         """What has to be kept of the input's frame for it to serve as reference: ``uint8``, its wide square."""
-        return cut(frame, wide_boxes(self.boxes[[number]])[0], wide_size(self.size))
+        return cut(frame, wide_boxes(self.boxes[[number]], self.size)[0], wide_size(self.size, FINER))
 
     def moved(self, kept: Frames, number: int) -> Frames:
         """The identity reference of a frame ``(size, size, 3)``: what was kept, its head where it is in this frame."""
-        return _as_bytes(warp(kept, self.reference_moves[number], self.size))
+        return moved(kept, self.reference_moves[number], self.size)
 
     @classmethod
     def of(cls, tracks: list[FaceTrack], n_frames: int, rate: float, generator: FaceGenerator) -> FacePlan:
@@ -65,14 +64,11 @@ class FacePlan:
         for number, track in enumerate(tracks):
             here = slice(track.start, track.stop)
             boxes[here] = generator.boxes(track)
-            move = box_transforms(boxes[here], size)
-            points = track.landmarks.astype(np.float64)
-            inside = points * move[:, None, [0, 1], [0, 1]] + move[:, None, :, 2]
-            inside = uniform_filter1d(inside, 5, axis=0, mode="nearest")
+            inside = points_in_square(track, boxes[here], size)
             outline[here] = inside[:, OUTLINE]
             chosen, note = _references(track, rate)
             reference[here] = chosen + track.start
-            moves[here] = compose(affine(inside[chosen][:, HEAD], inside[:, HEAD]), _from_wide(size))
+            moves[here] = reference_moves(inside[chosen], inside, size, FINER)
             if note and n_frames > 1:
                 notes.append(note)
             seen = track.observed.copy()
@@ -85,36 +81,7 @@ class FacePlan:
 
 def cut(frame: Frames, box: NDArray[np.float64], size: int) -> Frames:
     """A square of a frame, as :func:`tfg.crops.face_crops` cuts it: ``uint8 (size, size, 3)``."""
-    return _as_bytes(warp(frame, box_transforms(box[None], size)[0], size))
-
-
-def _as_bytes(levels: NDArray[np.float32]) -> Frames:
-    return np.asarray(np.round(levels), np.uint8)
-
-
-def wide_boxes(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squares ``(N, 4)`` with :data:`MARGIN` around them: what is kept of a reference, for it to be moved."""
-    margin = MARGIN * (boxes[:, 2:] - boxes[:, :2])
-    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
-
-
-def wide_size(size: int) -> int:
-    """Side in pixels at which :func:`wide_boxes` are kept, for squares of ``size``."""
-    return round(FINER * (1 + 2 * MARGIN) * size)
-
-
-def _from_wide(size: int) -> Float64:
-    shift = 0.5 / FINER - 0.5 - MARGIN * size
-    return np.array([[1 / FINER, 0, shift], [0, 1 / FINER, shift]])
-
-
-def affine(source: NDArray[np.float64], target: NDArray[np.float64]) -> Float64:
-    """The affine maps ``(N, 2, 3)`` that bring ``source`` closest to ``target``, ``(N, K, 2)`` each.
-
-    A head that turns is narrower on one side, which a similarity transform cannot say.
-    """
-    known = np.concatenate([source, np.ones_like(source[..., :1])], axis=-1)
-    return np.asarray((np.linalg.pinv(known) @ target).transpose(0, 2, 1))
+    return np.asarray(np.round(warp(frame, box_transforms(box[None], size)[0], size)), np.uint8)
 
 
 def faces_in_turn(tracks: list[FaceTrack], number: int, name: str) -> list[FaceTrack]:

@@ -10,11 +10,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tfg.datasets.face_clips import FaceClip
 from tfg.errors import TrainingError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert, load_expert
 from tfg.training import generator
@@ -64,10 +66,12 @@ def run(
     device: str = "cpu",
     workers: int = 4,
     cache: Path | None = None,
+    held_out: int = 0,
 ) -> dict[str, dict[str, Row]]:
-    """Train and measure each condition with each seed.
+    """Train and measure each condition with each seed: all conditions with one seed, then with the next.
 
     :param data: face-clip folders; figures are taken on the recipe's ``validate``.
+    :param held_out: so many of its clips, evenly spread; 0: all.
     :param out: receives one folder per run, with ``figures.json`` when it is done.
     :param cache: see :func:`prepare`.
     :returns: condition -> seed -> mean figures over the held-out clips.
@@ -77,22 +81,26 @@ def run(
     assert isinstance(hubert, AVHubertExpert)
     assert isinstance(syncnet, SyncNetExpert)
     clips: list[RealClip] = []
-    for condition in conditions:
-        for seed in seeds:
-            recipe, folder = recipe_of(base, condition, seed), folder_of(out, condition, seed)
-            done = folder / "figures.json"
-            if done.is_file():
-                continue
-            generator.train(recipe, data, folder, device, workers=workers, save_every=SAVE_EVERY, cache=cache)
-            clips = clips or [RealClip.of(clip, hubert) for clip in generator.load_clips(data, recipe.validate)]
-            network = recipe.networks()[0]
-            network.load_state_dict(torch.load(folder / generator.CHECKPOINT, weights_only=True)["generator"])
-            network = network.to(device).eval().requires_grad_(False)
-            figures = generator_figures(network, clips, hubert, syncnet, device)
-            temporary = done.with_suffix(f".{os.getpid()}.tmp")
-            temporary.write_text(json.dumps(figures))
-            temporary.replace(done)
+    for seed, condition in product(seeds, conditions):
+        recipe, folder = recipe_of(base, condition, seed), folder_of(out, condition, seed)
+        done = folder / "figures.json"
+        if done.is_file():
+            continue
+        generator.train(recipe, data, folder, device, workers=workers, save_every=SAVE_EVERY, cache=cache)
+        clips = clips or [RealClip.of(clip, hubert) for clip in _spread(data, recipe.validate, held_out)]
+        network = recipe.networks()[0]
+        network.load_state_dict(torch.load(folder / generator.CHECKPOINT, weights_only=True)["generator"])
+        network = network.to(device).eval().requires_grad_(False)
+        figures = generator_figures(network, clips, hubert, syncnet, device)
+        temporary = done.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(figures))
+        temporary.replace(done)
     return read(out, conditions, seeds)
+
+
+def _spread(data: Path, folders: str, count: int) -> list[FaceClip]:
+    clips = generator.load_clips(data, folders)
+    return [clips[i * len(clips) // count] for i in range(count)] if 0 < count < len(clips) else clips
 
 
 def prepare(base: GeneratorRecipe, data: Path, cache: Path, conditions: Sequence[str], workers: int) -> None:

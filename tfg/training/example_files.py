@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,23 +27,27 @@ from tfg.losses.avhubert import AVHubertTarget
 from tfg.losses.syncnet import SyncNetTarget
 from tfg.training.examples import Example, prepare_example
 from tfg.training.generator_recipe import GeneratorRecipe, sync_loss
+from tfg.training.variation import Variation
 
 # plain dataclasses of tensors: reading them runs no code of the file's
 torch.serialization.add_safe_globals([AVHubertTarget, SyncNetTarget, Insertion])
 
 
-def example_folder(cache: Path, size: int, sync: SyncLoss[Any] | None) -> Path:
-    """Where examples of this kind lie: those of one generator size and one way to prepare the sync loss."""
+def example_folder(cache: Path, size: int, sync: SyncLoss[Any] | None, variation: Variation) -> Path:
+    """Where examples of this kind lie: those of one generator size, one way to prepare the sync loss, one variation."""
     kind = "no-sync" if sync is None else re.sub(r"[^a-z0-9]+", "-", sync.prepares.lower())
-    return cache / f"{size}-{kind}"
+    how = f"-varied-{zlib.crc32(repr(variation).encode()):08x}" if variation else ""
+    return cache / f"{size}-{kind}{how}"
 
 
 def write_example(example: Example, path: Path) -> None:
     """One clip's file."""
     state = {
-        "faces": torch.from_numpy(example.inputs.faces),
+        "wide": torch.from_numpy(example.inputs.wide),
+        "points": torch.from_numpy(example.inputs.points),
         "mel": torch.from_numpy(example.inputs.mel),
         "first": example.inputs.first,
+        "size": example.inputs.size,
         "target": example.target,
     }
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -60,7 +65,8 @@ def read_example(path: Path, device: torch.device | str) -> Example:
     """
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-        inputs = ClipInputs(state["faces"].numpy(), state["mel"].numpy(), state["first"])
+        wide, points, mel = (state[key].numpy() for key in ("wide", "points", "mel"))
+        inputs = ClipInputs(wide, points, mel, state["first"], state["size"])
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; prepare it again") from error
     except Exception as error:  # on a damaged file torch's reader raises whatever it stumbles over
@@ -76,9 +82,9 @@ def prepare_examples(recipe: GeneratorRecipe, clips: Sequence[FaceClip], cache: 
     :raises TrainingError: a clip that cannot be prepared, with the reason.
     """
     sync = sync_loss(recipe.sync, "cpu") if recipe.weights.sync else None
-    folder = example_folder(cache, recipe.networks()[0].image_size, sync)
+    folder = example_folder(cache, recipe.networks()[0].image_size, sync, recipe.variation)
     folder.mkdir(parents=True, exist_ok=True)
-    waiting = [clip for clip in clips if not path_of(folder, clip).is_file()]
+    waiting = [(number, clip) for number, clip in enumerate(clips) if not path_of(folder, clip, number).is_file()]
     each = max(1, min(16, len(waiting) // (4 * workers)))  # clips per task: an expert is loaded for each
     tasks = [waiting[i : i + each] for i in range(0, len(waiting), each)]
     jobs = (delayed(_prepare)(recipe, task, folder) for task in tasks)
@@ -89,21 +95,22 @@ def prepare_examples(recipe: GeneratorRecipe, clips: Sequence[FaceClip], cache: 
     return folder
 
 
-def path_of(folder: Path, clip: FaceClip) -> Path:
-    """A clip's file; clips of different folders may share a name."""
-    return folder / f"{clip.folder.name}--{clip.name}.pt"
+def path_of(folder: Path, clip: FaceClip, number: int) -> Path:
+    """The file of a run's clip by its number; clips of different folders may share a name."""
+    return folder / f"{number}--{clip.folder.name}--{clip.name}.pt"
 
 
-def _prepare(recipe: GeneratorRecipe, clips: Sequence[FaceClip], folder: Path) -> str:
+def _prepare(recipe: GeneratorRecipe, clips: Sequence[tuple[int, FaceClip]], folder: Path) -> str:
     import cv2
 
     torch.set_num_threads(1)  # one process per core: threads inside would only fight
     cv2.setNumThreads(1)
     sync = sync_loss(recipe.sync, "cpu") if recipe.weights.sync else None
     generator: Generator = recipe.networks()[0]
-    for clip in clips:
+    for number, clip in clips:
         try:
-            write_example(prepare_example(clip, generator, sync), path_of(folder, clip))
+            example = prepare_example(clip, generator, sync, recipe.variation, number)
+            write_example(example, path_of(folder, clip, number))
         except Exception as error:  # whatever it is, the run that waits for it must hear of it
             return f"{clip.path}: {error}; leave the clip out, or prepare it again"
     return ""

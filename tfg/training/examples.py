@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from tfg.generator_inputs import (
     draw_identity_frames,
 )
 from tfg.losses.sync import SyncLoss
+from tfg.training.variation import Variation, varied
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,8 @@ class Examples:
     :param generator: and ``sync``: see :func:`prepare_example`.
     :param keep: how many prepared clips stay in memory, the most recently used ones.
     :param workers: threads that prepare.
-    :param read: how to get one clip; by default it is prepared from its video (:func:`prepare_example`).
+    :param variation: see :func:`prepare_example`; a clip that is listed twice is varied twice.
+    :param read: how to get a clip by its number; by default it is prepared from its video.
     """
 
     def __init__(
@@ -71,24 +72,25 @@ class Examples:
         clips: Sequence[FaceClip],
         generator: FaceGenerator,
         sync: SyncLoss[Any] | None,
+        variation: Variation,
         keep: int,
         workers: int,
-        read: Callable[[FaceClip], Example] | None = None,
+        read: Callable[[int], Example] | None = None,
     ) -> None:
         self.clips, self.keep = clips, keep
-        self._read = read or partial(prepare_example, generator=generator, sync=sync)
+        self._read = read or (lambda number: prepare_example(clips[number], generator, sync, variation, number))
         self._pool = ThreadPoolExecutor(workers)
-        self._kept: OrderedDict[FaceClip, Future[Example]] = OrderedDict()
+        self._kept: OrderedDict[int, Future[Example]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def ask(self, numbers: Sequence[int]) -> None:
         """Begin to prepare these clips, without waiting."""
-        for clip in (self.clips[number] for number in numbers):
-            if clip not in self._kept:
-                self._kept[clip] = self._pool.submit(self._read, clip)
-            self._kept.move_to_end(clip)
+        for number in numbers:
+            if number not in self._kept:
+                self._kept[number] = self._pool.submit(self._read, number)
+            self._kept.move_to_end(number)
 
     def take(self, numbers: Sequence[int]) -> list[Example]:
         """These clips, prepared.
@@ -96,21 +98,24 @@ class Examples:
         :raises TfgError: what is wrong with one of them, with its file.
         """
         self.ask(numbers)
-        taken = [self._kept[self.clips[number]].result() for number in numbers]
+        taken = [self._kept[number].result() for number in numbers]
         while len(self._kept) > self.keep:
             self._kept.popitem(last=False)
         return taken
 
 
-def prepare_example(face_clip: FaceClip, generator: FaceGenerator, sync: SyncLoss[Any] | None) -> Example:
+def prepare_example(
+    face_clip: FaceClip, generator: FaceGenerator, sync: SyncLoss[Any] | None, variation: Variation, number: int
+) -> Example:
     """One clip from its video.
 
     :param generator: gives size and place of the squares.
     :param sync: the loss that prepares the target, on its device; or None.
+    :param variation: how much the clip may be changed; ``number`` draws by how much it is.
     """
-    clip, track = face_clip.read()
-    inputs = ClipInputs.of(clip, track, generator)
-    return Example(inputs, None if sync is None else sync.prepare(clip, track, generator.boxes(track)))
+    clip, track, boxes = varied(*face_clip.read(), generator, variation, np.random.default_rng(number))
+    inputs = ClipInputs.of(clip, track, generator, boxes)
+    return Example(inputs, None if sync is None else sync.prepare(clip, track, boxes))
 
 
 def long_enough(frames: int, windows: int, window_frames: int) -> bool:

@@ -34,6 +34,7 @@ from tfg.training.board import Board
 from tfg.training.example_files import example_folder, path_of, read_example
 from tfg.training.examples import Example, Examples, draw_batch, long_enough
 from tfg.training.generator_recipe import GeneratorLosses, GeneratorRecipe
+from tfg.training.variation import NONE as NO_VARIATION
 
 CHECKPOINT = "generator.pt"
 BETAS = (0.5, 0.999)  # of Adam, as is usual beside a discriminator
@@ -58,7 +59,7 @@ def train(
     :param out: receives ``generator.pt`` (the checkpoint), ``log.jsonl`` and ``board``.
     :param device: ``"cpu"`` or ``"cuda"``; with ``devices * nodes > 1`` each process holds the networks and sees its
         share of every batch.
-    :param keep: prepared clips in memory, of each process: about 7 MB for 3 seconds.
+    :param keep: prepared clips in memory, of each process: about 10 MB for 3 seconds.
     :param workers: threads of each process that prepare clips.
     :param cache: folder of clips that :func:`tfg.training.example_files.prepare_examples` prepared; all must be there.
     :param save_every: steps between checkpoints, figures on held-out clips, and films.
@@ -78,11 +79,12 @@ def train(
     clips = training_clips(recipe, data)
     read = None
     if cache is not None:
-        folder = example_folder(cache, run.generator.image_size, run.losses.sync)
-        read = lambda clip: read_example(path_of(folder, clip), fabric.device)  # noqa: E731
-    examples = Examples(clips, run.generator, run.losses.sync, max(keep, 2 * recipe.batch_size), workers, read)
+        folder = example_folder(cache, run.generator.image_size, run.losses.sync, recipe.variation)
+        read = lambda number: read_example(path_of(folder, clips[number], number), fabric.device)  # noqa: E731
+    seen = max(keep, 2 * recipe.batch_size)
+    examples = Examples(clips, run.generator, run.losses.sync, recipe.variation, seen, workers, read)
     held_out = _usable(load_clips(data, recipe.validate), recipe)[:SHOWN] if fabric.is_global_zero else []
-    shown = Examples(held_out, run.generator, run.losses.sync, SHOWN, workers)
+    shown = Examples(held_out, run.generator, run.losses.sync, NO_VARIATION, SHOWN, workers)
     out.mkdir(parents=True, exist_ok=True)
     first = run.resume()
     board = Board(out, first) if fabric.is_global_zero else None
@@ -114,7 +116,7 @@ def train(
 
 def load_clips(data: Path, parts: str) -> list[FaceClip]:
     """The clips of the folders ``a+b*3+c`` under ``data``; those of ``b`` are there three times, so as to be drawn as
-    often.
+    often, each time with a variation of its own.
 
     :raises DataError: a folder does not hold face clips.
     :raises TrainingError: what follows a ``*`` is no number.

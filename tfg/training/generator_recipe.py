@@ -17,6 +17,7 @@ from tfg.generator import Generator, GeneratorConfig
 from tfg.losses import AVHubertSyncLoss, PerceptualLoss, SyncLoss, SyncNetLoss, generator_loss, reconstruction_loss
 from tfg.training import loop
 from tfg.training.examples import Batch
+from tfg.training.variation import Variation
 
 SIZES = {
     "mini": (GeneratorConfig.mini, DiscriminatorConfig.mini),
@@ -66,6 +67,7 @@ class GeneratorRecipe:
     perceptual: str  # an AV-HuBERT by name or path, or the path of VGG-19's released weights (.pth)
     weights: LossWeights
     sync: SyncTerm
+    variation: Variation  # of the training clips; those of ``validate`` stay as they are
     precision: str
     seed: int
     init: str  # generator weights to start from, a path or a name; "": random ones
