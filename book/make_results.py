@@ -2,8 +2,9 @@
 
 Needs the GRID corpus (``TFG_DATA``), prepared folders (``TFG_PREPARED``, from ``tfg prepare``) and, for ``variants``,
 the folder of their runs (``TFG_VARIANTS``). ``generators`` and ``ablation`` need face clips (``TFG_FACES``), the
-twins' weights (``TFG_GENERATORS``) and the ablation's runs (``TFG_ABLATION``). A result that is there, complete, and
-made with the same weights is kept.
+twins' weights (``TFG_GENERATORS``) and the ablation's runs (``TFG_ABLATION``); ``adthqa_table`` needs ADTH-QA
+(``TFG_DATA``), ``generator_tables`` face clips, and both go on where they were cut off when ``TFG_EVALUATIONS`` names a
+folder. A result that is there, complete, and made with the same weights is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tfg.errors import DataError, TfgError
 from tfg.experts.checkpoints import file_sha256
 from tfg.experts.registry import get_weights
 from tfg.studies import STUDIES, WITHOUT_EXPERTS, Setup
-from tfg.studies.generators import weight_files
+from tfg.studies.generators import PACKAGED, weight_files
 from tfg.studies.setup import AVHUBERT, SYNCNET
 from tfg.studies.variants import checkpoints
 
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         faces=_from_environment("TFG_FACES"),
         generators=_from_environment("TFG_GENERATORS"),
         ablation=_from_environment("TFG_ABLATION"),
+        evaluations=_from_environment("TFG_EVALUATIONS"),
         seed=options.seed,
         most=options.clips,
     )
@@ -96,6 +98,8 @@ def _weights(name: str, setup: Setup) -> dict[str, str]:
         files = {expert: get_weights(expert) for expert in (SYNCNET, AVHUBERT)}
     if name == "generators":
         files |= weight_files(setup.generators)
+    if name == "generator_tables":
+        files[PACKAGED] = get_weights(PACKAGED)
     return {expert: file_sha256(path) for expert, path in files.items()}
 
 

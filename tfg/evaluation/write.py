@@ -6,21 +6,22 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tfg import results
 from tfg.evaluation.pairs import CHANCE, REAL
 from tfg.evaluation.pictures import ELSEWHERE
-from tfg.evaluation.table import Cell, Column
+from tfg.evaluation.table import Cell, Column, Difference, columns
 
 if TYPE_CHECKING:
     from tfg.evaluation.run import Evaluation
 
 ARROWS = {1: "↑", -1: "↓"}
+_INFINITE = {"infinite": math.inf, "-infinite": -math.inf}
 
 
 def write_all(found: Evaluation, out: Path) -> None:
@@ -91,19 +92,7 @@ def clips_csv(found: Evaluation) -> str:
 
 def table_markdown(found: Evaluation, provenance: Mapping[str, Any]) -> str:
     """The table with intervals, then what every number means, what was left out, and where it came from."""
-    titles = [f"{column.title} {ARROWS[column.sign]}" for column in found.columns]
-    lines = ["| method | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
-    for row, cells in found.cells.items():
-        shown = []
-        for column in found.columns:
-            cell = cells.get(column.title)
-            text = number(cell, column)
-            if cell and cell.best:
-                text = f"**{text}**"
-            if cell and cell.low is not None and cell.high is not None and cell.low < cell.high:
-                text += f" ({cell.low:.{column.digits}f} to {cell.high:.{column.digits}f})"
-            shown.append(text)
-        lines.append(f"| {row} | " + " | ".join(shown) + " |")
+    lines = rows_markdown(found.columns, found.cells, intervals=True)
     clips = len(next(iter(found.clips.values())))
     lines += ["", f"{found.corpus}: {clips} clips in every row.", ""]
     lines += [f"- {name}: {text}" for name, text in found.protocol.items()]
@@ -119,6 +108,24 @@ def table_markdown(found: Evaluation, provenance: Mapping[str, Any]) -> str:
     ]
     lines += ["", source(provenance), ""]
     return "\n".join(lines)
+
+
+def rows_markdown(columns: Sequence[Column], cells: Mapping[str, Mapping[str, Cell]], intervals: bool) -> list[str]:
+    """The lines of the table itself."""
+    titles = [f"{column.title} {ARROWS[column.sign]}" for column in columns]
+    lines = ["| method | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
+    for row, of_row in cells.items():
+        shown = []
+        for column in columns:
+            cell = of_row.get(column.title)
+            text = number(cell, column)
+            if cell and cell.best:
+                text = f"**{text}**"
+            if intervals and cell and cell.low is not None and cell.high is not None and cell.low < cell.high:
+                text += f" ({cell.low:.{column.digits}f} to {cell.high:.{column.digits}f})"
+            shown.append(text)
+        lines.append(f"| {row} | " + " | ".join(shown) + " |")
+    return lines
 
 
 def table_latex(found: Evaluation, provenance: Mapping[str, Any]) -> str:
@@ -194,13 +201,36 @@ def figures(found: Evaluation) -> dict[str, Any]:
     return dict(_finite(plain))
 
 
+class Table(NamedTuple):
+    """A table read back from its json."""
+
+    columns: list[Column]  #: those that are not empty
+    cells: dict[str, dict[str, Cell]]  #: row -> column's title -> cell
+    differences: list[Difference]
+
+
+def read_back(kept: Mapping[str, Any]) -> Table:
+    """What :func:`figures` made, as it was, less the empty columns."""
+    cells = {
+        row: {title: Cell(**{key: _number(value) for key, value in cell.items()}) for title, cell in of_row.items()}
+        for row, of_row in kept["rows"].items()
+    }
+    differences = [Difference(**{key: _number(value) for key, value in one.items()}) for one in kept["differences"]]
+    return Table([column for column in columns("unbiased") if column.title in cells[REAL]], cells, differences)
+
+
+def _number(value: Any) -> Any:
+    return _INFINITE.get(value, value) if isinstance(value, str) else value
+
+
 def _finite(value: Any) -> Any:
-    """json has no infinity: it becomes the word."""
+    """json has no infinity: it becomes a word."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_finite(item) for item in value]
-    return "infinite" if isinstance(value, float) and math.isinf(value) else value
+    words = {number: word for word, number in _INFINITE.items()}
+    return words.get(value, value) if isinstance(value, float) else value
 
 
 def _csv(lines: Iterable[Mapping[str, Any]]) -> str:

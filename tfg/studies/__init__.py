@@ -11,6 +11,7 @@ from typing import Any
 from tfg.studies import (
     ablation,
     adthqa,
+    comparison,
     context,
     fig1,
     fig5,
@@ -46,6 +47,8 @@ STUDIES: Mapping[str, Study] = {
     "ablation": ablation.measure,
     "generators": generators.measure,
     "training_curves": training_curves.measure,
+    "adthqa_table": comparison.adthqa_table,
+    "generator_tables": comparison.generator_tables,
 }
 
 #: studies that train networks of their own, or none: their figures do not change with the shipped weights

@@ -44,6 +44,8 @@ class Setup:
     :ivar faces: folder of face-clip folders (``tfg prepare ... --for generator``), for :meth:`face_clips`.
     :ivar generators: folder of generators that are not packaged, ``NAME.safetensors``.
     :ivar ablation: folder of the runs of ``tfg train ablation``, see :mod:`tfg.studies.ablation`.
+    :ivar evaluations: folder in which ``tfg evaluate``'s tables and drawn videos are kept, so that a study that was cut
+        off goes on; None: they are thrown away.
     :ivar seed: of everything random.
     :ivar most: upper limit on the clips of one set, for a quick look; None: as many as a study asks for.
     :ivar progress: called with each item's name.
@@ -55,6 +57,7 @@ class Setup:
     faces: Path | None = None
     generators: Path | None = None
     ablation: Path | None = None
+    evaluations: Path | None = None
     seed: int = 0
     most: int | None = None
     progress: Callable[[str], None] = lambda name: None
