@@ -92,3 +92,15 @@ def test_only_runs_that_reached_the_end_are_compared() -> None:
     (ax,) = ablation.seeds(curves, "base").axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["base"]
     assert [list(line.get_xdata()) for line in ax.lines] == [[1.0], [1.5]]
+
+
+def test_an_interval_over_trainings_that_holds_zero_is_grey() -> None:
+    columns = [Column("a", "A", 1, 2)]
+    means = {
+        row: {"A": np.array(values)} for row, values in (("base", [1.0, 2.0]), ("x", [1.5, 2.7]), ("y", [0.9, 2.2]))
+    }
+    found = {"x": {"A": Contrast(0.6, 0.4, 0.8)}, "y": {"A": Contrast(0.05, -0.1, 0.2)}}
+    ax = ablation.trainings(means, found, columns, "base").axes[0]
+    zero, *lines = ax.lines
+    assert [line.get_color() == zero.get_color() for line in lines] == [False, False, True, True]
+    np.testing.assert_allclose(lines[1].get_xdata(), [0.5, 0.7])

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from tfg import results
 from tfg.errors import DataError
 from tfg.studies import ablation
-from tfg.studies.ablation import COLUMNS, REAL, STILL, WITHOUT, against, collect, per_clip
+from tfg.studies.ablation import COLUMNS, REAL, STILL, WITHOUT, against, between_seeds, collect, per_clip, seed_means
 from tfg.training.ablation import CONDITIONS, folder_of
 from tfg.training.held_out import Row
 
@@ -82,3 +85,41 @@ def test_the_file_has_a_row_for_each_finished_condition() -> None:
 def test_runs_on_other_clips_are_refused() -> None:
     with pytest.raises(DataError, match="no figures of d"):
         ablation._columns(_row(1), ["c0", "d"], WITHOUT)
+
+
+# ---- intervals over trainings ---------------------------------------------------------------------------------------
+
+
+def _trained(**rows: list[float]) -> dict[str, dict[str, np.ndarray]]:
+    return {row: {"AVS_u": np.array(values)} for row, values in rows.items()}
+
+
+def test_means_are_taken_over_clips_seed_by_seed() -> None:
+    figures = {"rows": {"a": {"1": {"avs_u": [3.0, 5.0]}, "0": {"avs_u": [1.0, 2.0]}}}}
+    columns = [c for c in COLUMNS if c.title == "AVS_u"]
+    assert seed_means(figures, columns)["a"]["AVS_u"].tolist() == [1.5, 4.0]
+
+
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=3), st.lists(st.floats(-1, 1), min_size=3, max_size=3))
+def test_with_one_row_the_interval_is_that_of_the_paired_t_test(base: list[float], other: list[float]) -> None:
+    gap = np.array(other) - base
+    found = between_seeds(_trained(base=base, other=other), "base")["other"]["AVS_u"]
+    reach = stats.t.ppf(0.975, 2) * gap.std(ddof=1) / np.sqrt(3)
+    assert found == pytest.approx((gap.mean(), gap.mean() - reach, gap.mean() + reach), abs=1e-9)
+
+
+def test_what_a_seed_does_to_all_rows_alike_does_not_count() -> None:
+    easy = np.array([0.0, 0.3, -0.2])
+    means = _trained(base=list(easy), a=list(easy + [0.10, 0.11, 0.12]), b=list(easy + [-0.01, 0.0, 0.01]))
+    found = between_seeds({**means, REAL: {}, STILL: {}}, "base")
+    assert set(found) == {"a", "b"}
+    assert found["a"]["AVS_u"].low > 0.09
+    assert found["b"]["AVS_u"].low < 0 < found["b"]["AVS_u"].high
+    widths = [of["AVS_u"].high - of["AVS_u"].low for of in found.values()]
+    assert widths[0] == pytest.approx(widths[1]), "one spread for all rows"
+
+
+def test_intervals_over_trainings_need_the_same_seeds_in_all_rows() -> None:
+    for rows in ({"base": [1.0], "a": [1.0]}, {"base": [1.0, 2.0], "a": [1.0, 2.0, 3.0]}):
+        with pytest.raises(DataError, match="expected the same number in all, at least 2"):
+            between_seeds(_trained(**rows), "base")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from tfg.evaluation.table import Cell, Column
 from tfg.plots.style import COLOURS, LIPS, MUTED, SOUND, TRUTH, figure
@@ -116,6 +117,38 @@ def seeds(curves: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], bas
         ax.set_yticks(places, rows)
         ax.set(title=f"Lower half of held-out faces after step {last:.0f}", xlabel="mean absolute difference (L1)")
         ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return fig
+
+
+def trainings(
+    means: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    contrasts: Mapping[str, Mapping[str, Contrast]],
+    columns: Sequence[Column],
+    base: str,
+    columns_of_panels: int = 4,
+) -> Figure:
+    """Each row less ``base``: a dot per seed, and the mean with its interval over trainings."""
+    rows = list(contrasts)
+    places = np.arange(len(rows))[::-1]
+    panels = -(-len(columns) // columns_of_panels)
+    size = (9.6, panels * (0.25 * len(rows) + 0.75) + 0.2)
+    with figure(panels, columns_of_panels, size=size, sharey=True, squeeze=False) as (fig, axes):
+        for ax, column in zip(axes.flat, columns, strict=False):
+            ax.axvline(0, color=MUTED, lw=1)
+            for row, place in zip(rows, places, strict=True):
+                contrast = contrasts[row][column.title]
+                clear = contrast.low > 0 or contrast.high < 0
+                colour = LIPS if clear else MUTED
+                ax.plot([contrast.low, contrast.high], [place] * 2, color=colour, lw=2)
+                gaps = means[row][column.title] - means[base][column.title]
+                ax.plot(gaps, [place] * len(gaps), "o", color=colour, ms=3.5, mfc="white")
+            ax.set_title(f"{column.title} ({BETTER[column.sign]})", fontsize=9)
+            ax.tick_params(axis="x", labelsize=8)
+        for ax in axes.flat[len(columns) :]:
+            ax.set_axis_off()
+        for row_of_axes in axes:
+            row_of_axes[0].set_yticks(places, rows, fontsize=9)
+        fig.supxlabel(f"less “{base}” of the same seed", fontsize=9)
     return fig
 
 

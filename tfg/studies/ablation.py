@@ -1,7 +1,9 @@
 """The ablation of the losses: what ``tfg train ablation`` left in its folders, beside the real video and a still mouth.
 
-The trainings need a GPU; this study only collects their figures per clip. The folder of runs also holds
-``about.json``, written by whoever ran them: ``command``, ``device``, and ``ended``, why runs are missing.
+Training takes hours; this study only collects the figures per clip of what was trained. There are two ablations, each
+a folder of runs named after its recipe: from random weights on a GPU, and short ones from the same start with three
+seeds. Each folder also holds ``about.json``, written by whoever ran it: ``command``, ``device``, and ``ended``, why
+runs are missing (empty if none is).
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student_t
 
 from tfg.errors import DataError
 from tfg.evaluation.table import Cell, Column, table
@@ -24,7 +28,7 @@ from tfg.training.recipe import read_recipe
 
 REAL, STILL = "real video", "still mouth"
 WITHOUT = "no sync loss"  # the condition that the others are compared with
-RECIPE = "generator-ablation"
+SCRATCH, SEEDS = "generator-ablation", "generator-ablation-seeds"  # the recipes
 EVERY = 20  # steps that a point of a learning curve averages
 
 #: Of the table. More motion is not better: the real mouth's is 1.
@@ -39,6 +43,7 @@ COLUMNS = (
     Column("mouth_motion", "mouth motion", 0, 2),
 )
 
+Float = NDArray[np.float64]
 Clips = Mapping[str, Row]  # clip -> number -> value
 
 
@@ -46,25 +51,27 @@ class Contrast(NamedTuple):
     """A row less another on the same clips."""
 
     mean: float
-    low: float  #: 95% bootstrap interval over clips
+    low: float  #: 95% interval
     high: float
 
 
-def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
-    """Figures per clip of every finished run, of the real clips and of a still mouth, and all learning curves.
+def measure(setup: Setup, name: str = SCRATCH) -> tuple[dict[str, Any], dict[str, int]]:
+    """Figures per clip of every finished run of a recipe, of the real clips and of a still mouth, and learning curves.
 
-    :raises DataError: no folder of runs, or runs on other clips than those of the recipe.
+    :raises DataError: no folder of runs, or runs that were not measured on the same clips.
     """
     if setup.ablation is None:
-        raise DataError("no runs: set TFG_ABLATION to the folder that 'tfg train ablation' wrote")
-    recipe = read_recipe(RECIPE, GeneratorRecipe)
-    rows, curves, steps = collect(setup.ablation)
+        raise DataError(
+            f"no runs: set TFG_ABLATION to the folder that holds the runs of 'tfg train ablation' in {name}"
+        )
+    recipe, runs = read_recipe(name, GeneratorRecipe), setup.ablation / name
+    rows, curves, steps = collect(runs)
     experts = setup.experts()
     hubert, syncnet = experts[AVHUBERT], experts[SYNCNET]
     assert isinstance(hubert, AVHubertExpert)
     assert isinstance(syncnet, SyncNetExpert)
-    clips = [RealClip.of(clip, hubert) for clip in setup.face_clips(recipe.validate)]
-    names = [clip.name for clip in clips]
+    names = list(next(iter(next(iter(rows.values())).values())))
+    clips = [RealClip.of(clip, hubert) for clip in setup.face_clips(recipe.validate) if clip.name in names]
     bounds: dict[str, Clips] = {
         REAL: ceiling_figures(clips, hubert, syncnet),
         STILL: still_figures(clips, hubert, syncnet),
@@ -77,7 +84,7 @@ def measure(setup: Setup) -> tuple[dict[str, Any], dict[str, int]]:
         },
         "curves": curves,
         "steps": steps,
-        "training": {**_about(setup.ablation), "recipe": RECIPE, "steps": recipe.steps,
+        "training": {**_about(runs), "recipe": name, "steps": recipe.steps,
                      "faces": recipe.batch_size * recipe.windows * recipe.window_frames},
     }  # fmt: skip
     return figures, {recipe.train: recipe.clips, recipe.validate: len(names)}
@@ -167,4 +174,37 @@ def against(
             found[d.a][d.column] = Contrast(d.mean, d.low, d.high)
         elif d.a == base:
             found[d.b][d.column] = Contrast(-d.mean, -d.high, -d.low)
+    return found
+
+
+def seed_means(figures: Mapping[str, Any], columns: Sequence[Column] = COLUMNS) -> dict[str, dict[str, Float]]:
+    """Row -> title -> the mean over clips of each finished run, ``(seeds,)`` in the order of the seeds."""
+    return {
+        row: {c.title: np.array([np.mean(runs[seed][c.key]) for seed in sorted(runs)]) for c in columns}
+        for row, runs in figures["rows"].items()
+    }
+
+
+def between_seeds(means: Mapping[str, Mapping[str, Float]], base: str) -> dict[str, dict[str, Contrast]]:
+    """Every trained row less ``base``, training by training: row -> title -> mean and 95% interval over *trainings*.
+
+    Runs of the same seed saw the same clips in the same order, so they are subtracted from each other. The intervals
+    are Student's, with one spread for all rows of a column: each row alone has seeds - 1 degrees of freedom, two for
+    three seeds, and an interval that is hardly ever of use; together they have that for each row.
+
+    :raises DataError: fewer than two seeds, or not the same number in all rows.
+    """
+    rows = {row: of for row, of in means.items() if row not in (REAL, STILL)}
+    counts = {len(values) for of in rows.values() for values in of.values()}
+    if len(counts) != 1 or min(counts) < 2:
+        raise DataError(f"rows have {sorted(counts)} finished seeds; expected the same number in all, at least 2")
+    (count,) = counts
+    found: dict[str, dict[str, Contrast]] = {row: {} for row in rows if row != base}
+    for title in rows[base]:
+        gaps = {row: rows[row][title] - rows[base][title] for row in found}
+        freedom = len(gaps) * (count - 1)
+        spread = np.sqrt(np.mean([gap.var(ddof=1) for gap in gaps.values()]))
+        reach = float(student_t.ppf(0.975, freedom) * spread / np.sqrt(count))
+        for row, gap in gaps.items():
+            found[row][title] = Contrast(float(gap.mean()), float(gap.mean()) - reach, float(gap.mean()) + reach)
     return found
