@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_runs_on_other_clips_are_refused() -> None:
 # ---- intervals over trainings ---------------------------------------------------------------------------------------
 
 
-def _trained(**rows: list[float]) -> dict[str, dict[str, np.ndarray]]:
+def _trained(**rows: Sequence[float]) -> dict[str, dict[str, np.ndarray]]:
     return {row: {"AVS_u": np.array(values)} for row, values in rows.items()}
 
 
@@ -110,7 +111,7 @@ def test_with_one_row_the_interval_is_that_of_the_paired_t_test(base: list[float
 
 def test_what_a_seed_does_to_all_rows_alike_does_not_count() -> None:
     easy = np.array([0.0, 0.3, -0.2])
-    means = _trained(base=list(easy), a=list(easy + [0.10, 0.11, 0.12]), b=list(easy + [-0.01, 0.0, 0.01]))
+    means = _trained(base=easy, a=easy + np.array([0.10, 0.11, 0.12]), b=easy + np.array([-0.01, 0.0, 0.01]))
     found = between_seeds({**means, REAL: {}, STILL: {}}, "base")
     assert set(found) == {"a", "b"}
     assert found["a"]["AVS_u"].low > 0.09
