@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-import tfg.identity
 from tfg.crops import STABLE_POINTS, generator_boxes
 from tfg.datasets import face_clips
 from tfg.faces import FaceTrack
-from tfg.identity import HEAD, points_in_square, reference_moves
+from tfg.identity import HEAD, margin_of, points_in_square, reference_moves
 
 CLIPS, SIZE, BELOW = 12, 96, 25  # pixels below the nose: where the mouth is
 SETS = {
@@ -34,9 +33,8 @@ def leak(track: FaceTrack, points: Sequence[int]) -> tuple[float, float]:
     """Correlation, and tremble in pixels, with the reference moved by these landmarks."""
     inside = points_in_square(track, generator_boxes(track), SIZE)
     closed = np.full(len(track), int(np.argmin(track.mouth_opening)))
-    tfg.identity.HEAD = list(points)
-    moves = reference_moves(inside[closed], inside, SIZE)
-    margin = tfg.identity.margin_of(SIZE)
+    moves = reference_moves(inside[closed], inside, SIZE, by=points)
+    margin = margin_of(SIZE)
     place = np.array([*(inside[closed[0], 33] + [margin, margin + BELOW]), 1.0])
     height = (moves @ place)[:, 1]
     return float(np.corrcoef(height, track.mouth_opening)[0, 1]), float(np.std(np.diff(height)))

@@ -11,6 +11,8 @@ of the lips, with a correlation of about 0.5; without them it hardly does (``ben
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
@@ -19,7 +21,7 @@ from tfg.crops import STABLE_POINTS, box_transforms
 from tfg.faces import FaceTrack
 from tfg.warps import Float64, compose, warp
 
-HEAD = [*range(3), *range(14, 17), *range(27, 36), *STABLE_POINTS[1:]]  # ears, nose, eye corners, of the 68 points
+HEAD = (*range(3), *range(14, 17), *range(27, 36), *STABLE_POINTS[1:])  # ears, nose, eye corners, of the 68 points
 MARGIN = 0.25  # of the square's side: what is kept around a reference, for it to be moved
 
 
@@ -51,16 +53,17 @@ def wide_size(size: int, finer: int = 1) -> int:
     return finer * (size + 2 * margin_of(size))
 
 
-def reference_moves(reference: Float64, here: Float64, size: int, finer: int = 1) -> Float64:
+def reference_moves(reference: Float64, here: Float64, size: int, finer: int = 1, by: Sequence[int] = HEAD) -> Float64:
     """The maps that bring the head of a reference to where it is here.
 
     :param reference: ``(N, 68, 2)`` of :func:`points_in_square`, of the reference's frames.
     :param here: ``(N, 68, 2)``, of the frames to be drawn.
+    :param by: the points that are brought together.
     :returns: ``(N, 2, 3)``: pixels of the reference's wide square -> pixels of the square here.
 
     Affine: a head that turns is narrower on one side, which a similarity transform cannot say.
     """
-    source, target = reference[:, HEAD], here[:, HEAD]
+    source, target = reference[:, list(by)], here[:, list(by)]
     known = np.concatenate([source, np.ones_like(source[..., :1])], axis=-1)
     affine = (np.linalg.pinv(known) @ target).transpose(0, 2, 1)
     shift = 0.5 / finer - 0.5 - margin_of(size)
