@@ -20,6 +20,7 @@ from tfg.study import ratings
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+TELEPHONE: Any = {"width": 360, "height": 400}  # a small one: the page has to be scrolled
 
 pytestmark = [
     pytest.mark.slow,
@@ -88,6 +89,16 @@ def answer(page: Any, choice: str) -> None:
     page.wait_for_function("before => document.querySelector('header')?.innerText !== before", arg=before)
 
 
+def assert_it_fits(page: Any) -> None:
+    """A new screen is shown from its top, and nothing reaches out of the window or of the page's column."""
+    top = page.locator("header").bounding_box()["y"]
+    assert 0 <= top < 100, "whoever scrolled down to 'Next' must see what the next screen asks for"
+    end = page.locator("header").evaluate("e => e.getBoundingClientRect().right")
+    wide = "(e, end) => e.getBoundingClientRect().right > end + 1 || e.scrollWidth > e.clientWidth"
+    parts = page.locator(".tfg-rating :is(video, fieldset, label, .tfg-foot)").all()
+    assert [part.inner_text() for part in parts if part.evaluate(wide, end)] == []
+
+
 def begin(page: Any, address: str, first: str = "Pair 1 of 6") -> str:
     page.goto(address)
     assert page.get_by_role("button", name="Start").is_disabled(), "nobody starts without consent"
@@ -107,7 +118,7 @@ def test_a_rater_who_closes_the_page_midway_comes_back_and_loses_nothing(
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         server, address = serve(study)
-        first, second = browser.new_context(), browser.new_context()
+        first, second = browser.new_context(), browser.new_context(viewport=TELEPHONE)
         page, other = first.new_page(), second.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -136,6 +147,7 @@ def test_a_rater_who_closes_the_page_midway_comes_back_and_loses_nothing(
         # somebody else rates at the same time
         assert begin(other, address) != code
         vote(other, "Right")
+        assert_it_fits(other)
         assert [v.choice for v in study.store.votes() if v.rater == code] == ["a", "tie"]
         assert len(study.store.votes()) == 3
 
@@ -175,7 +187,7 @@ def test_who_rates_single_videos_hears_them_comes_back_and_the_means_can_be_take
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         server, address = serve(study)
-        first, second = browser.new_context(), browser.new_context()
+        first, second = browser.new_context(), browser.new_context(viewport=TELEPHONE)
         page, other = first.new_page(), second.new_page()
         code = begin(page, address, "Video 1 of 7")
         assert page.locator("video").count() == 1
@@ -204,7 +216,9 @@ def test_who_rates_single_videos_hears_them_comes_back_and_the_means_can_be_take
         page.get_by_role("heading", name="Thank you!").wait_for()
 
         begin(other, address, "Video 1 of 7")
-        for _ in range(7):
+        vote(other, "Fair", ["video"])
+        assert_it_fits(other)
+        for _ in range(6):
             vote(other, "Fair", ["video"])
         other.get_by_role("heading", name="Thank you!").wait_for()
         browser.close()

@@ -126,7 +126,9 @@ function render({ model, el }) {
         make("progress", { max: state.total, value: state.done, "aria-label": "Progress" }),
         make("span", {}, "Your code: ", make("strong", {}, state.code))),
       state.instruction ? make("p", { class: "tfg-instruction" }, state.instruction) : null,
-      make("div", { class: `tfg-videos tfg-${state.kind}` }, ...players.map((one) => one.node)),
+      make("div", { class: `tfg-videos tfg-${state.kind}`,
+        style: `--tfg-rows: ${questions.length + (state.instruction ? 1 : 0)}` }, // what the screen must hold beside the videos
+        ...players.map((one) => one.node)),
       ...questions,
       make("div", { class: "tfg-foot" }, next, hint),
     ];
@@ -147,15 +149,21 @@ function render({ model, el }) {
     root.inert = false;
     root.replaceChildren(...{ welcome, trial, done }[state.screen](state).filter((node) => node !== null));
     if (state.problem) root.append(make("p", { role: "alert", class: "tfg-problem" }, state.problem));
-    root.scrollIntoView({ block: "nearest" });
+    return state;
   }
 
-  model.on("change:state", draw);
+  function change() { // a new screen is read from its top: what a check asks for stands there
+    const { problem } = draw();
+    if (problem) root.lastChild.scrollIntoView({ block: "nearest" });
+    else root.scrollIntoView({ block: "start" });
+  }
+
+  model.on("change:state", change);
   draw();
   const code = new URLSearchParams(location.search).get("rater");
   if (code && model.get("state").screen === "welcome") ask({ type: "resume", code });
   return () => {
-    model.off("change:state", draw);
+    model.off("change:state", change);
     clearTimeout(waiting);
     players.forEach((one) => one.free());
   };
