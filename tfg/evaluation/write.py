@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,7 +92,19 @@ def clips_csv(found: Evaluation) -> str:
 
 def table_markdown(found: Evaluation, provenance: Mapping[str, Any]) -> str:
     """The table with intervals, then what every number means, what was left out, and where it came from."""
-    lines = rows_markdown(found.columns, found.cells, intervals=True)
+    titles = [f"{column.title} {ARROWS[column.sign]}" for column in found.columns]
+    lines = ["| method | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
+    for row, cells in found.cells.items():
+        shown = []
+        for column in found.columns:
+            cell = cells.get(column.title)
+            text = number(cell, column)
+            if cell and cell.best:
+                text = f"**{text}**"
+            if cell and cell.low is not None and cell.high is not None and cell.low < cell.high:
+                text += f" ({cell.low:.{column.digits}f} to {cell.high:.{column.digits}f})"
+            shown.append(text)
+        lines.append(f"| {row} | " + " | ".join(shown) + " |")
     clips = len(next(iter(found.clips.values())))
     lines += ["", f"{found.corpus}: {clips} clips in every row.", ""]
     lines += [f"- {name}: {text}" for name, text in found.protocol.items()]
@@ -108,24 +120,6 @@ def table_markdown(found: Evaluation, provenance: Mapping[str, Any]) -> str:
     ]
     lines += ["", source(provenance), ""]
     return "\n".join(lines)
-
-
-def rows_markdown(columns: Sequence[Column], cells: Mapping[str, Mapping[str, Cell]], intervals: bool) -> list[str]:
-    """The lines of the table itself."""
-    titles = [f"{column.title} {ARROWS[column.sign]}" for column in columns]
-    lines = ["| method | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
-    for row, of_row in cells.items():
-        shown = []
-        for column in columns:
-            cell = of_row.get(column.title)
-            text = number(cell, column)
-            if cell and cell.best:
-                text = f"**{text}**"
-            if intervals and cell and cell.low is not None and cell.high is not None and cell.low < cell.high:
-                text += f" ({cell.low:.{column.digits}f} to {cell.high:.{column.digits}f})"
-            shown.append(text)
-        lines.append(f"| {row} | " + " | ".join(shown) + " |")
-    return lines
 
 
 def table_latex(found: Evaluation, provenance: Mapping[str, Any]) -> str:
@@ -207,6 +201,17 @@ class Table(NamedTuple):
     columns: list[Column]  #: those that are not empty
     cells: dict[str, dict[str, Cell]]  #: row -> column's title -> cell
     differences: list[Difference]
+
+    def means(self) -> dict[str, dict[str, str]]:
+        """Row -> column with its arrow -> mean as it is printed, a star at the best and those not told from it."""
+        return {
+            row: {
+                f"{column.title} {ARROWS[column.sign]}": number(of_row[column.title], column)
+                + " *" * of_row[column.title].best
+                for column in self.columns
+            }
+            for row, of_row in self.cells.items()
+        }
 
 
 def read_back(kept: Mapping[str, Any]) -> Table:
