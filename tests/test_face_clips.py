@@ -52,6 +52,22 @@ def test_every_crop_is_what_the_source_gives(at: float, tmp_path: Path) -> None:
         assert np.abs(before - after).mean() < 1.5, "levels of 255: compression, not another place"
 
 
+def test_a_face_at_the_right_edge_of_a_video_of_odd_width_loses_no_column(tmp_path: Path) -> None:
+    clip, track = wide_clip(), tiny.track(0, 12, at=285)
+    columns = np.linspace(40, 240, 299).astype(np.uint8)  # odd; each column has a brightness of its own, nearly
+    clip = replace(clip, frames=np.broadcast_to(columns[None, None, :, None], (12, 199, 299, 3)).copy())
+    write_face_clip(clip, track, tmp_path, "a")
+    cut, kept = FaceClip(tmp_path, "a").read()
+    x0 = round(float((track.landmarks - kept.landmarks)[0, 0, 0]))
+    assert cut.width >= clip.width - x0, "the last column is there"
+    seen = cut.frames[:, 50, : clip.width - x0, 0].mean(axis=0)
+    assert np.abs(seen - columns[x0:]).max() < 3
+    before, after = (face_crops(c, t, generator_boxes(t), 96).astype(float) for c, t in ((clip, track), (cut, kept)))
+    other = (np.abs(before - after).max(axis=(0, 1, 3)) > 6).nonzero()[0]
+    assert len(other) <= 3, "only where crops are black beyond the edge, the repeated column"
+    assert after[..., other[-1] + 1 :, :].max() == 0
+
+
 def test_sound_and_visibility_stay_with_their_frames(tmp_path: Path) -> None:
     seen = np.array([True, False, True, True, True, False, True, True])
     clip = tiny.clip(20)

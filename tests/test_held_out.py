@@ -10,6 +10,7 @@ import tiny_training
 import torch
 
 from tfg.datasets import face_clips
+from tfg.errors import MetricError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert
 from tfg.generator import Generator
 from tfg.training import held_out
@@ -42,6 +43,14 @@ def test_the_real_clip_is_the_ceiling(
             assert row[key] == pytest.approx(1, abs=1e-5)
         assert row["avs_v_chance"] < row["avs_v"]
         assert set(held_out.KEYS) <= set(row)
+
+
+def test_a_clip_too_short_for_a_chance_level_is_named(
+    experts: tuple[AVHubertExpert, SyncNetExpert], tmp_path: Path
+) -> None:
+    tiny_training.write_clip(tmp_path, "brief", frames=49)
+    with pytest.raises(MetricError, match=r"brief\.mp4: 49 frames; expected at least 50 .* leave it out"):
+        RealClip.of(face_clips.FaceClip(tmp_path, "brief"), experts[0])
 
 
 def test_a_still_mouth_moves_less_and_looks_different(

@@ -103,7 +103,10 @@ def write_face_clip(clip: Clip, track: FaceTrack, folder: Path, name: str) -> No
 
 
 def _surroundings(track: FaceTrack, width: int, height: int) -> tuple[int, int, int, int]:
-    """The pixels that SyncNet's crop and both kinds of generator boxes read in any frame, in even numbers."""
+    """The pixels that SyncNet's crop and both kinds of generator boxes read in any frame.
+
+    In even numbers, but at the right and lower edge of an odd picture, where the written video repeats the last ones.
+    """
     inverse = np.linalg.inv(face_transforms_syncnet(track, 1)[:, :, :2])
     shift = face_transforms_syncnet(track, 1)[:, :, 2:]
     corners = [(inverse @ (np.full((2, 1), place) - shift)).squeeze(-1) for place in (-0.5, 0.5)]

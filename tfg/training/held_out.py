@@ -17,15 +17,17 @@ from rich.progress import track as progress
 from tfg.clip import Clip
 from tfg.crops import face_crops, generator_boxes, mouth_crops
 from tfg.datasets.face_clips import FaceClip
+from tfg.errors import MetricError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert
 from tfg.faces import FaceTrack
 from tfg.generated import generated_clip, put_back
 from tfg.generator_inputs import FaceGenerator
 from tfg.metrics.image import psnr, ssim
 from tfg.metrics.report import lse_face
-from tfg.metrics.sync import avs_m, avs_u, avs_v, chance_level, sync_auc
+from tfg.metrics.sync import MIN_SHIFT, avs_m, avs_u, avs_v, chance_level, sync_auc
 
 SQUARE = 96  # pixels, at which pictures are compared whatever the generator's size
+SHORTEST = 2 * MIN_SHIFT  # frames of a clip that has a chance level
 KEYS = ("avs_u", "avs_u_auc", "avs_m", "avs_v", "lse_c", "lse_d", "offset", "ssim", "psnr", "mouth_motion")
 Row = dict[str, float]
 
@@ -45,6 +47,15 @@ class RealClip:
 
     @classmethod
     def of(cls, face_clip: FaceClip, hubert: AVHubertExpert) -> RealClip:
+        """Of a prepared clip.
+
+        :raises MetricError: it is too short for the figures.
+        """
+        if face_clip.frames < SHORTEST:
+            raise MetricError(
+                f"{face_clip.path}: {face_clip.frames} frames; expected at least {SHORTEST} of a held-out clip, since "
+                f"chance is taken over sounds moved by {MIN_SHIFT} frames or more either way: leave it out"
+            )
         return cls.measured(face_clip.name, *face_clip.read(), hubert)
 
     @classmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -156,7 +157,12 @@ def batch_indices(n_items: int, batch_size: int, seed: int, step: int) -> np.nda
 
 
 def one_cycle(step: int, steps: int, peak: float, warmup: float = 0.1) -> float:
-    """Learning rate: linear warm-up over the first ``warmup`` of the steps, then a half cosine down to zero."""
+    """Learning rate: linear warm-up over the first ``warmup`` of the steps, then a half cosine down to zero.
+
+    A cycle of one step is its peak: its last step, with a rate of zero, would be all of it.
+    """
+    if steps == 1:
+        return peak
     position = (step + 1) / steps
     if position < warmup:
         return peak * position / warmup
@@ -211,10 +217,13 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_state(path: Path, recipe: Any) -> dict[str, Any] | None:
-    """A run's checkpoint, or None when there is none yet.
+    """A run's checkpoint, or None when there is none yet. What a killed :func:`write_state` left of it is deleted.
 
     :raises TrainingError: the checkpoint belongs to another recipe or architecture.
     """
+    for left in path.parent.glob("*.tmp"):
+        if re.fullmatch(rf"{re.escape(path.stem)}\.\d+\.tmp", left.name):
+            left.unlink(missing_ok=True)  # another process of this run may be here first
     if not path.is_file():
         return None
     try:
