@@ -286,7 +286,7 @@ def test_the_command_takes_prepared_folders_and_generators(
     result = CliRunner().invoke(app, [*arguments, "--expert", experts.expert, "--syncnet", experts.syncnet])
     assert result.exit_code == 0, result.output
     assert "corpus-test: 1 clips" in result.output
-    assert "ours" in result.output
+    assert "made/ (what the generators drew)" in result.output
     refused = CliRunner().invoke(app, ["evaluate", "lrw", "-o", str(tmp_path)])
     assert refused.exit_code == 2
     assert "adthqa, studio" in refused.output

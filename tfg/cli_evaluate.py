@@ -104,7 +104,11 @@ def evaluate(
                 markup=False,
                 soft_wrap=True,
             )
-    console.print(f"written: {out / 'table.md'}, table.csv, table.tex, differences.csv, clips.csv, evaluation.json")
+    drawn = ", made/ (what the generators drew)" if chosen.generators else ""
+    console.print(
+        f"written: {out / 'table.md'}, table.csv, table.tex, differences.csv, clips.csv, evaluation.json{drawn}",
+        soft_wrap=True,
+    )
     if found.failed:
         raise typer.Exit(1)
 
