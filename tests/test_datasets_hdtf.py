@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_experts import track
 from typer.testing import CliRunner
 
 import tfg
-from tests.tiny_experts import track
 from tfg.cli import app
 from tfg.clip import Clip
 from tfg.datasets import hdtf, prepared

@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tiny_experts import clip as noise
+from tiny_experts import track
 from typer.testing import CliRunner
 
 import tfg
-from tests.tiny_experts import clip as noise
-from tests.tiny_experts import track
 from tfg.cli import app
 from tfg.datasets import face_clips, lrw
 from tfg.errors import DataError

@@ -8,11 +8,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tiny_experts import clip as noise
+from tiny_experts import track
 from typer.testing import CliRunner
 
 import tfg
-from tests.tiny_experts import clip as noise
-from tests.tiny_experts import track
 from tfg.cli import app
 from tfg.datasets import grid, grid_archives
 from tfg.errors import DataError

@@ -1,4 +1,4 @@
-"""The sync losses: exact insertion and halo cache, frozen experts, an honest clamp, errors that say what to do."""
+"""The sync losses: exact halo cache, frozen experts, an honest clamp, errors that say what to do."""
 
 from __future__ import annotations
 
@@ -9,46 +9,26 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tiny_experts import clip, hubert, syncnet, track
+from tiny_experts import clip, hubert, syncnet
+from tiny_losses import composed, faces, moving
 from torch import Tensor, nn
 
 import tfg
-from tfg.audio import log_mel, mfcc, stacked_filterbank
+from tfg.audio import stacked_filterbank
 from tfg.clip import Clip
-from tfg.crops import (
-    face_crops,
-    face_crops_syncnet,
-    face_transforms_syncnet,
-    generator_boxes,
-    mouth_crops_torch,
-    mouth_transforms,
-)  # fmt: skip
+from tfg.crops import face_crops, generator_boxes, mouth_crops_torch, mouth_transforms
 from tfg.datasets import studio
 from tfg.errors import LossError
 from tfg.experts import LipExpert
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert
 from tfg.faces import FaceTrack
-from tfg.losses import AVHubertSyncLoss, Insertion, SyncNetLoss, paste_faces
+from tfg.losses import AVHubertSyncLoss, SyncNetLoss
 from tfg.metrics import avs_u
-from tfg.warps import warp_frames_torch
-
-SIDE = 20
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def moving(start: int, stop: int) -> FaceTrack:
-    """A face that wanders and turns a little, so that no two frames share their box or alignment."""
-    still = track(start, stop)
-    t = np.arange(len(still))[:, None]
-    shake = np.random.default_rng(1).normal(0, 0.4, still.landmarks.shape)
-    drift = np.stack([8 * np.sin(t / 5), 5 * np.cos(t / 3)], axis=-1)
-    return FaceTrack(start, stop, (still.landmarks + shake + drift).astype(np.float32), still.observed)
 
 
 def expert(dtype: torch.dtype = torch.float64, layer: int | None = None) -> AVHubertExpert:
@@ -62,17 +42,6 @@ def expert(dtype: torch.dtype = torch.float64, layer: int | None = None) -> AVHu
     made = AVHubertExpert(model, "tiny", layer)
     made.model.to(dtype)
     return made
-
-
-def composed(video: Clip, face: FaceTrack, windows: Tensor, starts: Sequence[int]) -> Tensor:
-    """The definition: every frame of the track, generated faces pasted in; ``(T, 3, H, W)``."""
-    frames = torch.from_numpy(video.frames[face.start : face.stop]).permute(0, 3, 1, 2).to(windows.dtype) / 255
-    boxes = torch.from_numpy(generator_boxes(face))
-    parts = list(frames)
-    for window, start in zip(windows, starts, strict=True):
-        here = slice(start, start + len(window))
-        parts[here] = paste_faces(frames[here], window, boxes[here])
-    return torch.stack(parts)
 
 
 def full_features(maker: AVHubertExpert, video: Clip, face: FaceTrack, frames: Tensor, heard: bool) -> Tensor:
@@ -95,11 +64,6 @@ def full_loss(
         reference = full_features(maker, video, face, composed(video, face, windows[:0], []), heard)
     cosine = F.cosine_similarity(features, reference, dim=-1)
     return -torch.stack([cosine[s : s + windows.shape[1]].mean() for s in starts]).clamp_min(0.01).log().mean()
-
-
-def faces(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(*shape, 3, SIDE, SIDE, dtype=dtype, generator=generator).requires_grad_()
 
 
 # ---- the halo cache -------------------------------------------------------------------------------------------------
@@ -213,53 +177,6 @@ def test_trained_expert_prefers_the_right_faces() -> None:
     np.testing.assert_allclose(right.cosine[:, 0], [cosine[s : s + 5].mean() for s in starts], atol=0.05)
 
 
-# ---- insertion ------------------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=15, deadline=None)
-@given(
-    left=st.floats(-25, 50), top=st.floats(-25, 40), width=st.floats(4, 70), height=st.floats(4, 60),
-    angle=st.floats(-0.6, 0.6), scale=st.floats(0.4, 2.5), grey=st.booleans(), outside=st.sampled_from([0.0, 0.43]),
-)  # fmt: skip
-def test_insertion_equals_pasting_and_cropping(left, top, width, height, angle, scale, grey, outside) -> None:  # type: ignore[no-untyped-def]
-    """Any box (beyond the frame too), any alignment: the shortcut gives the crop of the composed frame."""
-    random = np.random.default_rng(0)
-    video = Clip(random.integers(0, 256, (2, 40, 52, 3), dtype=np.uint8), np.zeros(1280, np.float32))
-    boxes = np.array([(left, top, left + width, top + height)] * 2)
-    turn = scale * np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
-    transforms = np.concatenate([turn, [[16.0], [16.0]] - turn @ [[26.0], [20.0]]], axis=1)[None].repeat(2, 0)
-    one = torch.zeros((), dtype=torch.float64)
-    insertion, whole = Insertion.of(video, track(0, 2), boxes, transforms, 32, one, grey, outside)
-    new = torch.rand(2, 3, 9, 9, dtype=torch.float64, requires_grad=True)
-    frames = torch.from_numpy(video.frames).permute(0, 3, 1, 2).double() / 255
-    weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
-
-    def crop(images: Tensor) -> Tensor:
-        images = (images * weights[:, None, None]).sum(1, keepdim=True) if grey else images
-        return warp_frames_torch(images - outside, torch.from_numpy(transforms), 32) + outside
-
-    expected = crop(paste_faces(frames, new, torch.from_numpy(boxes)))
-    found = insertion.insert((new * weights[:, None, None]).sum(1, keepdim=True) if grey else new)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
-    torch.testing.assert_close(whole, crop(frames), rtol=0, atol=1e-12)
-    upstream = torch.rand_like(found)
-    torch.testing.assert_close(
-        torch.autograd.grad(found, new, upstream), torch.autograd.grad(expected, new, upstream), rtol=0, atol=1e-9
-    )
-
-
-def test_pasting_what_was_cropped_changes_little() -> None:
-    """The generator's square and the box it is pasted into are the same place."""
-    video = studio.read("ada-boat").trim(0, 3)
-    face = tfg.track_face(video)
-    cut = torch.from_numpy(face_crops(video, face, generator_boxes(face), 128)).permute(0, 3, 1, 2).double() / 255
-    frames = torch.from_numpy(video.frames).permute(0, 3, 1, 2).double() / 255
-    pasted = paste_faces(frames, cut, torch.from_numpy(generator_boxes(face)))
-    assert float((pasted - frames).abs().mean()) < 0.004  # one grey level
-    shifted = paste_faces(frames, cut, torch.from_numpy(generator_boxes(face)) + torch.tensor([2, 0, 2, 0]))
-    assert float((shifted - frames).abs().mean()) > 2 * float((pasted - frames).abs().mean())
-
-
 # ---- frozen experts and the clamp -----------------------------------------------------------------------------------
 
 
@@ -323,68 +240,6 @@ def test_reduced_precision_of_the_trainer_is_borne() -> None:
     assert float(rough.cosine) == pytest.approx(float(exact.cosine), abs=0.05)
     assert rough.loss.dtype == torch.float32
     assert bool(torch.autograd.grad(rough.loss, windows)[0].any())
-
-
-# ---- SyncNet --------------------------------------------------------------------------------------------------------
-
-
-def test_syncnet_loss_is_cross_entropy_on_the_crop_of_the_composed_frames() -> None:
-    video, face = clip(20), moving(1, 19)
-    network = syncnet().double()
-    loss = SyncNetLoss(SyncNetExpert(network, "tiny"), floor=1e-6)
-    windows, starts = faces(2, 6), [0, 9]
-    value = loss(windows, loss.prepare(video, face), starts)
-
-    frames = composed(video, face, windows, starts)
-    crops = warp_frames_torch(frames - 110 / 255, torch.from_numpy(face_transforms_syncnet(face, 112)), 112) + 110 / 255
-    own = face_crops_syncnet(video, face, 112)[7]  # a frame that no window touches
-    torch.testing.assert_close(
-        crops[7], torch.from_numpy(own).permute(2, 0, 1) / 255, rtol=0, atol=0.03, check_dtype=False
-    )
-    heard = torch.from_numpy(network.embed_audio(mfcc(video.audio[640:-640]))).double()
-    cosines = []
-    for start in (0, 1, 9, 10):
-        lips = network.forward_lip(255 * crops[start : start + 5].flip(1).transpose(0, 1)[None])
-        cosines.append(F.cosine_similarity(lips[0], heard[start], dim=0))
-    cosine = torch.stack(cosines).view(2, 2).mean(1)
-    torch.testing.assert_close(value.cosine[:, 0], cosine.detach(), rtol=1e-7, atol=0)
-    expected = F.binary_cross_entropy(cosine, torch.ones_like(cosine))
-    torch.testing.assert_close(value.loss, expected, rtol=1e-7, atol=0)
-    torch.testing.assert_close(
-        torch.autograd.grad(value.loss, windows), torch.autograd.grad(expected, windows), rtol=1e-6, atol=1e-12
-    )
-
-
-@pytest.mark.parametrize("size", [96, 48])
-def test_lip_expert_sees_the_lower_half_of_the_generated_faces(size: int) -> None:
-    torch.manual_seed(0)
-    video, face, network = clip(14), moving(0, 14), LipExpert().eval()
-    loss = SyncNetLoss(network)
-    windows = torch.rand(1, 5, 3, size, size, requires_grad=True)
-    value = loss(windows, loss.prepare(video, face), [3])
-    seen = F.interpolate(windows[0], (96, 96), mode="bilinear", antialias=True) if size != 96 else windows[0]
-    lips = network.forward_face(seen[:, [2, 1, 0], 48:].reshape(1, 15, 48, 96))
-    heard = torch.from_numpy(network.embed_audio(log_mel(video.audio))[3:4])
-    expected = F.binary_cross_entropy((lips * heard).sum(1), torch.ones(1))
-    torch.testing.assert_close(value.loss, expected, rtol=1e-4, atol=0)
-    gradient = torch.autograd.grad(value.loss, windows)[0]
-    assert not gradient[..., : size // 2 - 1, :].any()
-    assert gradient[..., size // 2 :, :].any()
-
-
-def test_signed_cosines_are_clamped_and_counted() -> None:
-    torch.manual_seed(0)
-    signed = syncnet(rectified=False)
-    with torch.no_grad():
-        for head, sign in ((signed.netfclip, 1.0), (signed.netfcaud, -1.0)):
-            head[-1].bias.copy_(sign * torch.full_like(head[-1].bias, 9.0))  # type: ignore[union-attr,operator]
-    loss = SyncNetLoss(SyncNetExpert(signed, "signed"))
-    windows = faces(1, 5, dtype=torch.float32)
-    value = loss(windows, loss.prepare(clip(14), moving(0, 14)), [0])
-    assert float(value.cosine) < 0
-    assert value.loss.item() == pytest.approx(-np.log(0.01))
-    assert float(value.clamped) == 1
-    assert not torch.autograd.grad(value.loss, windows)[0].any()
 
 
 # ---- what cannot be computed ----------------------------------------------------------------------------------------
