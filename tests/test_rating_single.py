@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -167,3 +169,26 @@ def test_summary_counts_ratings_of_each_method_and_speaks_of_no_sides(study: Stu
     told = CliRunner().invoke(study_app, ["summary", str(study.folder)], env={"COLUMNS": "120"})
     assert "18 votes" in told.output
     assert "left chosen" not in told.output
+
+
+def test_the_command_makes_such_a_study_exports_it_and_lets_raters_go(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("voila")
+    pytest.importorskip("anywidget")
+    from tfg import rating
+    from tfg.cli_study import study_app
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(study_app, list(words), env={"COLUMNS": "120"})
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    monkeypatch.setattr(rating, "start", lambda *_: subprocess.Popen([sys.executable, "-c", ""]))
+    folder, table = str(tmp_path / "study"), tmp_path / "ratings.csv"
+    told = run("serve", str(videos), "-o", folder, "--single", "--pairs", "4")
+    assert "2 subjects, 6 videos; each rater judges 4 of them and 2 checks" in told
+    codes = simulate_class(StudyFolder(folder).store, dict.fromkeys(METHODS, 0.0), 3, careless=0, leave=0)
+    run("withdraw", folder, codes[0])
+    run("export", folder, "-o", str(table))
+    assert {one.rater for one in ratings.read_ratings(table)} == set(codes[1:])
