@@ -1,4 +1,4 @@
-"""A figure that is mostly photographs, as JPEG: a tenth of the PNG's size, at the price of soft lettering."""
+"""A figure that is mostly photographs, as JPEG: a fifth of the PNG's size, at the price of slightly soft lettering."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from IPython.display import Image
 
-QUALITY = 78
+#: Of every JPEG; "progressive" and "optimize" cost nothing but the time to write.
+JPEG = {"quality": 85, "progressive": True, "optimize": True}
 
 
 def photo(figure: Figure) -> Image:
@@ -18,5 +19,5 @@ def photo(figure: Figure) -> Image:
     from IPython.display import Image
 
     data = io.BytesIO()
-    figure.savefig(data, format="jpeg", dpi=figure.dpi, bbox_inches="tight", pil_kwargs={"quality": QUALITY})
+    figure.savefig(data, format="jpeg", dpi=figure.dpi, bbox_inches="tight", pil_kwargs=JPEG)
     return Image(data=data.getvalue(), format="jpeg")

@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from tfg.plots.png import use_in_notebook
+
 DPI = 80  # of every figure: sharp enough in a page column, small enough for a repository
 
 #: Okabe and Ito's palette; SOUND and LIPS keep their colour through the book.
@@ -39,13 +41,14 @@ def figure(
             axes.plot(...)
         return fig
 
-    The figure is closed for pyplot on leaving, so that a notebook shows it once: as the cell's value.
+    The figure is closed for pyplot on leaving, so that a notebook shows it once: as the cell's value, a small PNG.
 
     :param size: width and height in inches.
     :param layout: further parameters of ``subplots``, such as ``sharex``.
     """
     with plt.rc_context(_STYLE):
         fig, axes = plt.subplots(rows, columns, figsize=size, dpi=DPI, layout="constrained", **layout)
+        use_in_notebook()  # after pyplot has set up the notebook's backend, which says how figures are embedded
         try:
             yield fig, axes
             fig.canvas.draw()  # ticks are made when drawn: make them in this style
