@@ -36,7 +36,7 @@ from tfg.wav2lip import Wav2LipGenerator
 class Copyist:
     """Draws the face that is there, with a colour cast; remembers what it was given."""
 
-    image_size, audio_start = 96, -2
+    image_size, audio_start, mouth_row = 96, -2, None
     boxes = staticmethod(generator_boxes)
 
     def __init__(self, cast: tuple[float, ...] = (0.0, 0.0, 0.0)) -> None:

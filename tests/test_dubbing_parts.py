@@ -36,7 +36,7 @@ TICK = Fraction(1, 90_000)
 class Shape:
     """A generator's geometry."""
 
-    image_size, audio_start = 96, -2
+    image_size, audio_start, mouth_row = 96, -2, None
     boxes = staticmethod(generator_boxes)
 
 
@@ -206,6 +206,28 @@ def test_identity_references_are_of_another_moment_and_unseen_faces_are_not_draw
     assert (np.abs(plan.reference[drawn] - drawn) > IDENTITY_GAP).all()
     assert ((plan.reference[drawn] < 110) == (drawn < 110)).all()  # of the same person
     assert not np.isin(plan.reference, np.arange(25, 45)).any()  # never where the face was not seen
+
+
+def test_a_mouth_near_the_nose_is_put_where_mouths_lay_in_training() -> None:
+    """The square of a whole track is shifted by one share of its height; a moving jaw does not move it."""
+    still = track(0, 20)
+    row = 0.66
+
+    class Trained(Shape):
+        mouth_row = row
+
+    found = {}
+    for name, generator in (("as it is", Shape()), ("shifted", Trained())):
+        plan = FacePlan.of([still], 20, 25.0, generator)  # type: ignore[arg-type]
+        lips = still.landmarks[:, 48:, 1].mean(axis=1) + 0.5
+        height = plan.boxes[:, 3] - plan.boxes[:, 1]
+        found[name] = plan.boxes, (lips - plan.boxes[:, 1]) / height
+    (before, was), (after, now) = found.values()
+    assert np.median(now) == pytest.approx(row, abs=1e-6)
+    assert abs(np.median(was) - row) > 0.005, "there was something to shift"
+    np.testing.assert_array_equal(before[:, [0, 2]], after[:, [0, 2]])
+    shares = (after[:, 1] - before[:, 1]) / (before[:, 3] - before[:, 1])
+    np.testing.assert_allclose(shares, shares[0], atol=1e-9)
 
 
 def test_the_reference_is_moved_to_where_the_head_is() -> None:

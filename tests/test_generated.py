@@ -24,7 +24,7 @@ def _one_thread() -> None:
 class Echo:
     """A generator that shows what it is given: the brightness of the identity reference, the loudness of the sound."""
 
-    image_size, audio_start = 32, -2
+    image_size, audio_start, mouth_row = 32, -2, None
     boxes = staticmethod(Generator.boxes)
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:

@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 import torch
 
+from tfg.errors import FeatureError
 from tfg.generator import Generator, GeneratorConfig
 from tfg.generator_inputs import GeneratorInputs
-from tfg.generator_taps import cost, decoder_maps, flow
+from tfg.generator_taps import cost, decoder_maps, flow, kept
 
 TINY = GeneratorConfig(16, (16, 32, 32), (0, 0, 1), (0, 1, 2), 2, (16, 16, 16, 16), 0, 8)
 
@@ -52,6 +53,22 @@ def test_the_last_map_is_what_the_head_draws_from() -> None:
     maps = decoder_maps(generator, given), decoder_maps(generator, other)
     moved = [bool((a != b).any()) for a, b in zip(*maps, strict=True)]
     assert moved == [True, True, True], "what the sound changes at coarse scales reaches the fine ones"
+
+
+def test_what_is_kept_is_what_the_face_keeps() -> None:
+    """Between faces that are all kept and all drawn, the face lies where the shares say."""
+    generator, given = Generator(TINY).requires_grad_(False), inputs()
+    head = generator.decoder.head
+    head.weight *= 50
+    shares, face = kept(generator, given), generator(*given)
+    assert shares.shape == (2, 16, 16)
+    assert (shares[:, :8] == 0).all()
+    assert shares[:, 8:].std() > 0.05, "the network says where"
+    head.weight[3:], head.bias[3] = 0, 40
+    drawn = generator(*given)
+    torch.testing.assert_close(face, torch.lerp(drawn, given.identity_reference, shares[:, None]))
+    with pytest.raises(FeatureError, match="hidden half is 'grey'"):
+        kept(Generator(dataclasses.replace(TINY, hidden="grey")), given)
 
 
 def test_cost_counts_parameters_and_operations_without_computing() -> None:

@@ -15,12 +15,14 @@ Sound at every scale
     A sound embedding scales and shifts the normalised maps of each residual block of the decoder (feature-wise
     modulation). The shift alone does what joining the embedding to the bottom of the network would do; having it at
     every scale leaves no scale at which the sound could be ignored.
-A change to what is shown
-    The decoder's output is added, before the squashing, to the pose reference where it is shown, and to the identity
-    reference where it is hidden (``hidden``). The upper half is a copy from the first step, and the lower half is the
-    face of another moment: what is left to draw is the mouth, and how the head has moved. With ``hidden="grey"`` the
-    lower half is drawn from nothing: skin and background then come from the coarse maps alone, so a small network
-    blurs every face that it has not seen in training.
+What is kept, and what is drawn
+    In the upper half the decoder's output is added, before the squashing, to the pose reference: a copy from the first
+    step. In the hidden half it also says, pixel by pixel, how much of the identity reference is kept
+    (``hidden="identity"``): skin, beard and collar are those of another moment, moved to where the head is
+    (:mod:`tfg.identity`), and the mouth is drawn over it. With ``hidden="grey"`` nothing is kept: skin and background
+    then come from the coarse maps alone, so a small network blurs every face that it has not seen in training. To
+    *add* a change to the identity reference instead is no way out: a mouth that is there can only be taken away by one
+    who sees it as sharply as it is, and the decoder sees this reference at coarse scales alone.
 No checkerboard
     Maps are enlarged by repeating each pixel, then convolved: every output pixel is a sum of the same nine taps, so
     a flat map stays flat. A transposed convolution of three taps with a stride of two sums 1, 2 or 4 of them in turn
@@ -57,6 +59,7 @@ SLOPE = 0.2  # of the leaky ReLU below zero
 MEL_RANGE = 4.0  # log_mel lies in [-4, 4]
 Hidden = Literal["identity", "grey"]
 BLACKEST = 0.01  # pixels are kept this far from 0 and 1 when the sigmoid is inverted
+KEPT = 2.0  # logit of the share that a new network keeps of the identity reference: most of it
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class GeneratorConfig:
     :ivar audio_widths: channels of the audio encoder on 80 x 16, 40 x 8, 20 x 4, 10 x 2; multiples of 16.
     :ivar audio_blocks: residual blocks of each of these.
     :ivar audio_dim: size of the sound embedding.
-    :ivar hidden: what the hidden lower half is a change to: ``"identity"``, the identity reference, or ``"grey"``.
+    :ivar hidden: what is seen in the hidden lower half where nothing is drawn: ``"identity"``, the identity reference;
+        with ``"grey"`` all of it is drawn.
     :raises FeatureError: sizes that do not fit together.
     """
 
@@ -265,10 +269,11 @@ class FaceDecoder(nn.Module):
             _DecoderScale(n * width, width, blocks, config.audio_dim)
             for n, width, blocks in zip(sources, widths, config.decoder_blocks, strict=True)
         )
-        self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
+        self.head = nn.Conv2d(widths[0], 4 if config.hidden == "identity" else 3, 3, padding=1)
 
     def forward(self, pose: list[Tensor], identity: list[Tensor], sound: Tensor) -> Tensor:
-        """Maps of both encoders, finest first, and ``(N, audio_dim)`` -> ``(N, 3, S, S)``, not yet squashed."""
+        """Maps of both encoders, finest first, and ``(N, audio_dim)`` -> ``(N, 3 or 4, S, S)``, not yet squashed: RGB,
+        and what is kept of the identity reference."""
         x = pose[-1]
         for i in reversed(range(len(pose))):
             maps = [pose[i]]
@@ -292,6 +297,7 @@ class Generator(nn.Module):
     """
 
     audio_start = -2  # the middle of the audio window lies on the middle of the frame
+    mouth_row: float | None = 0.66  # of GRID's and the rendered talkers, 0.64 to 0.68
 
     def __init__(self, config: GeneratorConfig | None = None, seed: int = 0) -> None:
         super().__init__()
@@ -336,14 +342,23 @@ class Generator(nn.Module):
         shown = mask_lower_half(pose_reference).to(weight)
         pose = self.pose_encoder(_centred(shown))
         identity = self.identity_encoder(_centred(identity_reference.to(weight)))
-        change = self.decoder(pose, identity, sound)
+        drawn = self.decoder(pose, identity, sound)
         # single precision at least: in bfloat16 the sigmoid's output has fewer levels than a pixel
-        exact = torch.promote_types(change.dtype, torch.float32)
-        start = mask_lower_half(torch.logit(shown.to(exact), BLACKEST))
+        drawn = drawn.to(torch.promote_types(drawn.dtype, torch.float32))
+        face = torch.sigmoid(drawn[:, :3] + mask_lower_half(torch.logit(shown.to(drawn), BLACKEST)))
         if self.config.hidden == "identity":
-            below = torch.logit(identity_reference.to(exact), BLACKEST)
-            start = start + below - mask_lower_half(below)
-        return torch.sigmoid(change + start)
+            face = torch.lerp(face, identity_reference.to(face), share_kept(drawn))
+        return face
+
+
+def share_kept(drawn: Tensor) -> Tensor:
+    """How much of the identity reference is kept where: none in the upper half, which is the pose reference.
+
+    :param drawn: ``(N, 4, S, S)``, what the decoder returns with ``hidden="identity"``.
+    :returns: ``(N, 1, S, S)`` in [0, 1].
+    """
+    kept = torch.sigmoid(KEPT - drawn[:, 3:])
+    return kept - mask_lower_half(kept)
 
 
 def _centred(faces: Tensor) -> Tensor:

@@ -50,13 +50,16 @@ class FaceGenerator(Protocol):
     :class:`tfg.wav2lip.Wav2LipGenerator`.
 
     ``image_size``: side ``S`` of its faces. ``audio_start``: where its sound begins, in video frames relative to the
-    frame it draws (:func:`mel_windows`). ``boxes``: where its squares lie, ``(T, 4)`` in the frames of a track.
+    frame it draws (:func:`mel_windows`). ``mouth_row``: at which share of its squares' height mouths lay in training,
+    or None where that varied. ``boxes``: where its squares lie, ``(T, 4)`` in the frames of a track.
     """
 
     @property
     def image_size(self) -> int: ...
     @property
     def audio_start(self) -> int: ...
+    @property
+    def mouth_row(self) -> float | None: ...
     def boxes(self, track: FaceTrack) -> NDArray[np.float64]: ...
     def __call__(self, audio: Tensor, identity_reference: Tensor, pose_reference: Tensor) -> Tensor: ...
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from tfg.errors import FeatureError
 from tfg.experts.lip_expert import BANDS, COLUMNS
 from tfg.experts.taps import hooked
-from tfg.generator import Generator
+from tfg.generator import Generator, share_kept
 from tfg.generator_inputs import GeneratorInputs
 from tfg.wav2lip import Wav2LipGenerator
 
@@ -119,6 +120,19 @@ def decoder_maps(generator: Generator, inputs: GeneratorInputs) -> list[Tensor]:
     with hooked(dict.fromkeys(generator.decoder.scales, keep)):
         generator(*inputs)
     return [found[scale] for scale in generator.decoder.scales]
+
+
+def kept(generator: Generator, inputs: GeneratorInputs) -> Tensor:
+    """How much of the identity reference is kept where, ``(N, S, S)`` in [0, 1]: :func:`tfg.generator.share_kept`.
+
+    :raises FeatureError: inputs of a wrong shape, or a generator that keeps nothing.
+    """
+    if generator.config.hidden != "identity":
+        raise FeatureError(f"the generator's hidden half is {generator.config.hidden!r}; expected 'identity'")
+    found: list[Tensor] = []
+    with hooked({generator.decoder: lambda _, __, output: found.append(output.detach().float())}):
+        generator(*inputs)
+    return share_kept(found[0])[:, 0]
 
 
 def cost(build: Callable[[], Generator | Wav2LipGenerator]) -> dict[str, float]:

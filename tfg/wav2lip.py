@@ -50,6 +50,7 @@ class Wav2LipGenerator(nn.Module):
 
     image_size = FACE_SIZE
     audio_start = 0
+    mouth_row: float | None = None  # its boxes end at the chin
 
     @staticmethod
     def boxes(track: FaceTrack) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfg.clip import Frames
-from tfg.crops import box_transforms
+from tfg.crops import MOUTH, box_transforms
 from tfg.errors import FaceError, FeatureError, NoFaceError
 from tfg.faces import FaceTrack
 from tfg.generator_inputs import FaceGenerator, steady_identity_frames
@@ -63,7 +63,7 @@ class FacePlan:
         notes = []
         for number, track in enumerate(tracks):
             here = slice(track.start, track.stop)
-            boxes[here] = generator.boxes(track)
+            boxes[here] = _with_mouth_at(generator.mouth_row, generator.boxes(track), track)
             inside = points_in_square(track, boxes[here], size)
             outline[here] = inside[:, OUTLINE]
             chosen, note = _references(track, rate)
@@ -77,6 +77,19 @@ class FacePlan:
                     seen[first - track.start : stop - track.start] = True
             track_of[here][seen] = number
         return cls(track_of, boxes, outline, reference, moves, size, tuple(notes))
+
+
+def _with_mouth_at(row: float | None, boxes: NDArray[np.float64], track: FaceTrack) -> NDArray[np.float64]:
+    """The boxes of a track, all raised or lowered by the same share of their height, until its mouth lies where mouths
+    lay in training: a face whose lips are near its nose would otherwise get a second mouth below its own.
+
+    One shift for the whole track says nothing about any frame's mouth, and it does not tremble.
+    """
+    if row is None:
+        return boxes
+    top, height = boxes[:, 1], boxes[:, 3] - boxes[:, 1]
+    found = np.median((track.landmarks[:, MOUTH, 1].mean(axis=1) + 0.5 - top) / height)
+    return boxes + ((found - row) * height)[:, None] * np.array([0, 1, 0, 1])
 
 
 def cut(frame: Frames, box: NDArray[np.float64], size: int) -> Frames:

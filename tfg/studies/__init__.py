@@ -6,6 +6,7 @@ A study takes a :class:`~tfg.studies.setup.Setup` and returns its figures and ho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from tfg.studies import (
@@ -45,6 +46,7 @@ STUDIES: Mapping[str, Study] = {
     "mouths": mouths.measure,
     "adthqa_metrics": adthqa.measure,
     "ablation": ablation.measure,
+    "ablation_seeds": partial(ablation.measure, name=ablation.SEEDS),
     "generators": generators.measure,
     "training_curves": training_curves.measure,
     "adthqa_table": comparison.adthqa_table,

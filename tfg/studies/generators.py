@@ -1,4 +1,4 @@
-"""The mini generators on clips that they were not trained on: the packaged one, and two that differ in the sync loss.
+"""The mini generators on clips they were not trained on: the packaged one, and three that differ in the sync loss.
 
 Four sets of face clips, from near to far: the talker they know, talkers they never saw, rendered talkers they know and
 others. Rows have the figures of :mod:`tfg.training.held_out`, of every clip, and LMD of some clips, whose faces are
@@ -24,22 +24,22 @@ from tfg.studies.setup import AVHUBERT, KNOWN, SYNCNET, UNSEEN, Setup
 from tfg.training.held_out import RealClip, Row, clip_figures, still_clip
 
 PACKAGED = "generator-mini"
-#: Two trainings, equal but for the sync loss; not packaged. The packaged one went on from the first.
-TWINS = ("generator-mini-talker", "generator-mini-syncnet")
-TITLES = {TWINS[0]: "AV-HuBERT's loss", TWINS[1]: "SyncNet's loss", PACKAGED: PACKAGED}
-SETS = {KNOWN: 16, UNSEEN: 16, "studio-val": 4, "studio-test": 6}  # set -> clips
-TRACKED = 6  # clips of a set for LMD, whose faces are searched anew
+#: Three trainings, equal but for the sync loss; not packaged. The packaged one went on from the last.
+TWINS = ("generator-mini-talker", "generator-mini-syncnet", "generator-mini-nosync")
+TITLES = {TWINS[0]: "AV-HuBERT's loss", TWINS[1]: "SyncNet's loss", TWINS[2]: "no sync loss", PACKAGED: PACKAGED}
+SETS = {KNOWN: 12, UNSEEN: 12, "studio-val": 4, "studio-test": 6}  # set -> clips
+TRACKED = 4  # clips of a set for LMD, whose faces are searched anew
 
 Make = Callable[[RealClip], Clip]
 
 
 def weight_files(folder: Path | None) -> dict[str, Path]:
-    """Name -> file: the two twins in ``folder``, and the packaged generator.
+    """Name -> file: the twins in ``folder``, and the packaged generator.
 
     :raises DataError: no folder, or a twin is not in it.
     """
     if folder is None:
-        raise DataError(f"no twins: set TFG_GENERATORS to the folder with {' and '.join(TWINS)} (.safetensors)")
+        raise DataError(f"no twins: set TFG_GENERATORS to the folder with {', '.join(TWINS)} (.safetensors)")
     files = {name: folder / f"{name}.safetensors" for name in TWINS}
     for name, path in files.items():
         if not path.is_file():

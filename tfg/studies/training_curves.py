@@ -1,7 +1,8 @@
 """How the mini generator and its twins were trained: their losses step by step, and what it cost.
 
-Part one ran on a GPU (``NAME-start``) and was stopped after :data:`STARTED` steps; part two (``NAME``) on one core of a
-CPU. The packaged ``generator-mini`` is a third part, which goes on from ``generator-mini-talker``.
+Three trainings differ in the sync loss alone. Part one of each ran on a GPU (``NAME-start``) and was stopped after 500
+steps; part two (``NAME``) on one core of a CPU. The packaged ``generator-mini`` goes on from the one without a sync
+loss in a third part.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from tfg.training.recipe import read_recipe
 #: run -> the folders of its parts, and the recipe of each
 RUNS = {
     "generator-mini": (
+        ("generator-mini-nosync-start", "generator-mini-start"),
+        ("generator-mini-nosync", "generator-mini-nosync"),
+        ("generator-mini", "generator-mini"),
+    ),
+    "generator-mini-talker": (
         ("generator-mini-start", "generator-mini-start"),
         ("generator-mini-talker", "generator-mini-talker"),
-        ("generator-mini", "generator-mini"),
     ),
     "generator-mini-syncnet": (
         ("generator-mini-syncnet-start", "generator-mini-start"),
         ("generator-mini-syncnet", "generator-mini-syncnet"),
-    ),
-    "generator-mini-nosync": (
-        ("generator-mini-nosync-start", "generator-mini-start"),
-        ("generator-mini-nosync", "generator-mini-nosync"),
     ),
 }
 STARTED = 500  # steps of a first part after which its weights were taken

@@ -22,8 +22,8 @@ ABOUT = "The generator of Yaman et al. (CVPRW 2024) at mini size, trained by tfg
 CLIPS = 12  # of each folder, evenly spread, that figures are taken on: tracking apart, a clip costs four seconds
 LICENCE = "MIT for the weights. Trained on GRID (Cooke et al., CC BY 4.0) and on talking heads rendered by tfg."
 LIMITS = (
-    "A teaching model: 96 pixels, one real talker and rendered ones. The mouths of other people are less sharp and "
-    "less in sync, and heads that turn much come out smeared. "
+    "A teaching model: 96 pixels, one real talker and rendered ones. Mouths are soft and teeth hardly drawn; other "
+    "people's are less in sync, and a face whose teeth show in its only reference goes on showing them. "
     "Use it only on people who agreed; films of 'tfg dub' are marked as synthetic."
 )
 
