@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from tfg.evaluation.table import Cell, Column
@@ -143,6 +144,7 @@ def trainings(
                 gaps = means[row][column.title] - means[base][column.title]
                 ax.plot(gaps, [place] * len(gaps), "o", color=colour, ms=3.5, mfc="white")
             ax.set_title(f"{column.title} ({BETTER[column.sign]})", fontsize=9)
+            ax.xaxis.set_major_locator(MaxNLocator(3))
             ax.tick_params(axis="x", labelsize=8)
         for ax in axes.flat[len(columns) :]:
             ax.set_axis_off()
