@@ -12,6 +12,7 @@ import tiny_experts as tiny
 import tiny_training
 import torch
 
+from tfg.datasets import face_clips
 from tfg.errors import TrainingError
 from tfg.experts.expert import AVHubertExpert, SyncNetExpert
 from tfg.training import ablation, generator, generator_recipe
@@ -116,10 +117,21 @@ def test_conditions_are_trained_measured_and_then_left_alone(
 
 
 def test_held_out_clips_may_lie_in_several_folders(base: GeneratorRecipe, tmp_path: Path) -> None:
-    recipe = replace(base, validate="val+train", train="val", batch_size=2)
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / face_clips.HEADER).write_text(json.dumps(face_clips.LAYOUT))
+    tiny_training.write_clip(more, "more0", frames=50, seed=5)
+    recipe = replace(base, validate="val+more", train="val", batch_size=2)
     out = tmp_path / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablation, "generator_figures", lambda network, clips, *_: {c.name: {"offset": 0} for c in clips})
         ablation.run(recipe, tmp_path, out, ["no sync loss"], [0], workers=1)
     figures = json.loads((ablation.folder_of(out, "no sync loss", 0) / "figures.json").read_text())
-    assert list(figures) == ["val0", "val1", *(f"train{i}" for i in range(5))]
+    assert list(figures) == ["val0", "val1", "more0"]
+
+
+def test_so_many_held_out_clips_are_evenly_spread(base: GeneratorRecipe, tmp_path: Path) -> None:
+    every = [clip.name for clip in ablation._spread(tmp_path, "train", 0)]
+    assert every == [f"train{i}" for i in range(5)]
+    assert [clip.name for clip in ablation._spread(tmp_path, "train", 2)] == ["train0", "train2"]
+    assert [clip.name for clip in ablation._spread(tmp_path, "train", 9)] == every
