@@ -43,7 +43,7 @@ class Setup:
     :ivar checkpoints: folder of the ablation variants, one folder each with its last checkpoint.
     :ivar faces: folder of face-clip folders (``tfg prepare ... --for generator``), for :meth:`face_clips`.
     :ivar generators: folder of generators that are not packaged, ``NAME.safetensors``.
-    :ivar ablation: folder of the runs of ``tfg train ablation``, see :mod:`tfg.studies.ablation`.
+    :ivar ablation: holds a folder of runs of ``tfg train ablation`` for each recipe, see :mod:`tfg.studies.ablation`.
     :ivar evaluations: folder in which ``tfg evaluate``'s tables and drawn videos are kept, so that a study that was cut
         off goes on; None: they are thrown away.
     :ivar seed: of everything random.
