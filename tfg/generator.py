@@ -297,7 +297,7 @@ class Generator(nn.Module):
     """
 
     audio_start = -2  # the middle of the audio window lies on the middle of the frame
-    mouth_row: float | None = 0.66  # of GRID's and the rendered talkers, 0.64 to 0.68
+    mouth_row: float | None = 0.66  # in its training clips 0.65 to 0.69 (benchmarks/mouth_row.py)
 
     def __init__(self, config: GeneratorConfig | None = None, seed: int = 0) -> None:
         super().__init__()

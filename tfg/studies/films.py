@@ -1,4 +1,4 @@
-"""Short films of three generators beside the real video, for the page that compares them: two are not packaged."""
+"""Short films of four generators beside the real video, for the page that compares them: three are not packaged."""
 
 from __future__ import annotations
 
